@@ -1,0 +1,370 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// GateConfig is what a Gate decides by.
+type GateConfig struct {
+	APIKeys     *APIKeys
+	Issuers     []*Issuer
+	Revocations RevocationList
+	AllowStale  bool // go on when the revocation list is too old; otherwise deny
+	CacheBytes  int  // bound on remembered tokens; 0: none is remembered
+}
+
+// Gate decides about requests. It belongs to one configuration: another makes
+// another Gate, so that nothing which was remembered outlives what it was
+// checked against.
+type Gate struct {
+	apiKeys     *APIKeys
+	issuers     []*Issuer
+	revocations RevocationList
+	allowStale  bool
+	tokens      *otter.Cache[string, *Token] // by the token's whole text; nil: none is remembered
+}
+
+// NewGate returns the Gate for a configuration. It fails when a part is
+// missing.
+func NewGate(cfg GateConfig) (*Gate, error) {
+	if cfg.APIKeys == nil || cfg.Revocations == nil {
+		return nil, errors.New("auth: a gate needs API keys and a revocation list")
+	}
+	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations, allowStale: cfg.AllowStale}
+	if cfg.CacheBytes > 0 {
+		cache, err := otter.New(&otter.Options[string, *Token]{
+			MaximumWeight: uint64(cfg.CacheBytes),
+			Weigher:       weigh,
+			// Maintenance runs where it falls due: the package starts no goroutine.
+			Executor: func(task func()) { task() },
+		})
+		if err != nil {
+			return nil, fmt.Errorf("auth: making the token cache: %w", err)
+		}
+		g.tokens = cache
+	}
+	return g, nil
+}
+
+// weigh estimates what one remembered token takes: its text, its payload, and
+// the members, keys and bookkeeping around them.
+func weigh(text string, t *Token) uint32 {
+	return uint32(2*len(text) + 64*len(t.Claims.members) + 768)
+}
+
+// Decision is the outcome for one request. The zero value denies.
+type Decision struct {
+	Reason    Reason
+	Principal Principal
+	// Headers are to be set on the upstream's request, after every managed
+	// name was removed from it.
+	Headers []HeaderValue
+	// RenewalDue tells that a successful response should carry a renewed token.
+	RenewalDue bool
+}
+
+// Principal is who is calling.
+type Principal struct {
+	APIKeyID string // empty: no API key was verified
+	Token    *Token // nil: no bearer token was verified
+}
+
+// attempt is the way of one request through the checks.
+type attempt struct {
+	gate   *Gate
+	policy *Policy
+	creds  Credentials
+	unix   int64
+	now    time.Time
+	trace  *[]Step
+
+	key     *APIKey
+	token   *Token
+	headers []HeaderValue
+	covered Kind   // what is revoked
+	failed  string // the scope, claim or header that was not met
+}
+
+// requestChecks are the checks of a request, in the order of CONTRACT:
+// credentials, revocation, authorization. What is known to be revoked is
+// denied before the list's age is asked.
+var requestChecks = []check[*attempt]{
+	{"api key", (*attempt).checkAPIKey, (*attempt).describeAPIKey},
+	{"bearer token", (*attempt).checkBearer, (*attempt).describeBearer},
+	{"credentials presented", (*attempt).checkPresent, nil},
+	{"api key revoked", (*attempt).checkAPIKeyRevoked, nil},
+	{"token revoked", (*attempt).checkTokenRevoked, func(a *attempt) string {
+		if a.covered == 0 {
+			return ""
+		}
+		return "by " + a.covered.String()
+	}},
+	{"revocation list fresh", (*attempt).checkFresh, nil},
+	{"api key allowed on route", (*attempt).checkAPIKeyRoute, func(a *attempt) string { return "route " + a.policy.Route }},
+	{"scopes", (*attempt).checkScopes, (*attempt).describeUnmet},
+	{"claim rules", (*attempt).checkClaims, (*attempt).describeUnmet},
+	{"claims fit headers", (*attempt).checkHeaders, (*attempt).describeUnmet},
+}
+
+// Decide decides about a request to a route with that policy. It neither
+// blocks nor fails.
+func (g *Gate) Decide(p *Policy, c Credentials, now time.Time) Decision {
+	return g.decide(p, c, now, nil)
+}
+
+// Explain decides as Decide does, by the same checks, and tells of each. It
+// remembers nothing and uses nothing remembered.
+func (g *Gate) Explain(p *Policy, c Credentials, now time.Time) (Decision, []Step) {
+	steps := []Step{}
+	d := g.decide(p, c, now, &steps)
+	return d, steps
+}
+
+func (g *Gate) decide(p *Policy, c Credentials, now time.Time, trace *[]Step) Decision {
+	if p.Mode == None {
+		if trace != nil {
+			*trace = append(*trace, Step{Check: "credentials", Result: Skipped, Detail: "the route asks for none"})
+		}
+		return Decision{Reason: OK}
+	}
+	a := &attempt{gate: g, policy: p, creds: c, now: now, unix: now.Unix(), trace: trace}
+	d := Decision{Reason: run(requestChecks, a, trace)}
+	if a.key != nil {
+		d.Principal.APIKeyID = a.key.ID
+	}
+	d.Principal.Token = a.token
+	if d.Reason == OK {
+		d.Headers = a.headers
+		d.RenewalDue = p.Renew && a.token != nil && a.token.renewalDue(now)
+	}
+	return d
+}
+
+func (a *attempt) checkAPIKey() Reason {
+	if !a.policy.Mode.looksAtAPIKey() {
+		return Undecided
+	}
+	if a.creds.apiKeyLines == 0 {
+		if a.policy.Mode == Any {
+			return Undecided
+		}
+		return APIKeyMissing
+	}
+	if a.creds.apiKeyLines > 1 {
+		return APIKeyInvalid
+	}
+	key := a.gate.apiKeys.Find(a.creds.apiKey)
+	if key == nil || key.expired(a.now) {
+		return APIKeyInvalid
+	}
+	a.key = key
+	return OK
+}
+
+func (a *attempt) describeAPIKey() string {
+	switch {
+	case a.key != nil:
+		return fmt.Sprintf("id %q", a.key.ID)
+	case a.creds.apiKeyLines > 1:
+		return "more than one line"
+	case a.creds.apiKeyLines == 1:
+		return "unknown or expired"
+	}
+	return "none presented"
+}
+
+func (a *attempt) checkBearer() Reason {
+	if !a.policy.Mode.looksAtBearer() {
+		return Undecided
+	}
+	switch a.creds.bearerState {
+	case bearerAbsent:
+		if a.policy.Mode == Any {
+			return Undecided
+		}
+		return TokenMissing
+	case bearerMalformed:
+		return TokenMalformed
+	}
+	token, reason := a.gate.token(a.policy.Issuers, a.creds.bearer, a.unix, a.trace)
+	if reason == OK {
+		a.token = token
+	}
+	return reason
+}
+
+func (a *attempt) describeBearer() string {
+	switch {
+	case a.token != nil:
+		return fmt.Sprintf("issuer %q, subject %q", a.token.issuer.Name, a.token.subject)
+	case a.creds.bearerState == bearerMalformed:
+		return "more than one Authorization line, or no token behind the scheme"
+	case a.creds.bearerState == bearerAbsent:
+		return "none presented"
+	}
+	return ""
+}
+
+// token verifies a token, or remembers that it was verified. Remembered is who
+// it is from, not that it is good: time is checked here, revocation and the
+// route's rules by the checks that follow.
+func (g *Gate) token(issuers []*Issuer, compact string, unix int64, trace *[]Step) (*Token, Reason) {
+	remember := g.tokens != nil && trace == nil
+	if remember {
+		if t, ok := g.tokens.GetIfPresent(compact); ok && t.held() && slices.Contains(issuers, t.issuer) {
+			return t, t.inTime(unix)
+		}
+	}
+	v := &verification{issuers: issuers, unix: unix, compact: compact, token: new(Token)}
+	if reason := run(verificationChecks, v, trace); reason != OK {
+		return nil, reason
+	}
+	t := v.token
+	if remember {
+		// All requests with one token share one Token, so that it is renewed
+		// once. The header's string may be part of a larger buffer: copy it.
+		t, _ = g.tokens.SetIfAbsent(strings.Clone(compact), t)
+		if !slices.Contains(issuers, t.issuer) || !t.held() {
+			t = v.token
+			g.tokens.Set(strings.Clone(compact), t)
+		}
+	}
+	return t, OK
+}
+
+// checkPresent denies a request with neither credential where either would do.
+func (a *attempt) checkPresent() Reason {
+	if a.key == nil && a.token == nil {
+		return TokenMissing
+	}
+	return OK
+}
+
+func (a *attempt) checkAPIKeyRevoked() Reason {
+	if a.key == nil {
+		return Undecided
+	}
+	if a.gate.revocations.Revoked(a.key.revocation, 0, a.unix) {
+		a.covered = KindAPIKey
+		return APIKeyInvalid
+	}
+	return OK
+}
+
+func (a *attempt) checkTokenRevoked() Reason {
+	if a.token == nil {
+		return Undecided
+	}
+	if a.covered = a.token.revoked(a.gate.revocations, a.unix); a.covered != 0 {
+		return TokenRevoked
+	}
+	return OK
+}
+
+func (a *attempt) checkFresh() Reason {
+	if !a.gate.allowStale && a.gate.revocations.Stale(a.now) {
+		return RevocationStale
+	}
+	return OK
+}
+
+func (a *attempt) checkAPIKeyRoute() Reason {
+	if a.key == nil {
+		return Undecided
+	}
+	if !a.key.opens(a.policy.Route) {
+		return APIKeyForbidden
+	}
+	return OK
+}
+
+// checkScopes and checkClaims ask the token: a route that has such rules is
+// not opened by an API key alone.
+func (a *attempt) checkScopes() Reason {
+	if len(a.policy.Scopes) == 0 {
+		return Undecided
+	}
+	for _, scope := range a.policy.Scopes {
+		if a.token == nil || !slices.Contains(a.token.scopes, scope) {
+			a.failed = fmt.Sprintf("scope %q is missing", scope)
+			return ScopeInsufficient
+		}
+	}
+	return OK
+}
+
+func (a *attempt) checkClaims() Reason {
+	if len(a.policy.Claims) == 0 {
+		return Undecided
+	}
+	for i := range a.policy.Claims {
+		rule := &a.policy.Claims[i]
+		if a.token == nil || !rule.met(a.token.Claims) {
+			a.failed = fmt.Sprintf("claim %q is none of %q", rule.Claim, rule.AnyOf)
+			return ClaimForbidden
+		}
+	}
+	return OK
+}
+
+func (r *ClaimRule) met(c Claims) bool {
+	v := c.Lookup(r.Claim)
+	if v == nil {
+		return false
+	}
+	all, ok := texts(v)
+	return ok && slices.ContainsFunc(all, func(s string) bool { return slices.Contains(r.AnyOf, s) })
+}
+
+func (a *attempt) checkHeaders() Reason {
+	f := a.policy.Forward
+	if f == nil {
+		return Undecided
+	}
+	if a.token != nil {
+		r := a.token.headers(f)
+		if !r.ok {
+			a.failed = fmt.Sprintf("claim %q cannot be sent as a header", r.failed)
+			return TokenClaims
+		}
+		a.headers = r.headers
+	}
+	if a.key != nil && f.APIKeyHeader != "" {
+		// The token's slice is shared: copy it to add to it.
+		headers := make([]HeaderValue, len(a.headers), len(a.headers)+1)
+		copy(headers, a.headers)
+		a.headers = append(headers, HeaderValue{Name: f.APIKeyHeader, Value: a.key.value})
+	}
+	return OK
+}
+
+func (a *attempt) describeUnmet() string { return a.failed }
+
+// Recheck tells whether a principal that was let in may stay, for connections
+// that live longer than a request: OK, APIKeyInvalid, TokenExpired,
+// TokenUntrusted (its key is gone) or TokenRevoked.
+func (g *Gate) Recheck(p Principal, now time.Time) Reason {
+	unix := now.Unix()
+	if p.APIKeyID != "" && g.revocations.Revoked(NewRevocationKey(KindAPIKey, "", p.APIKeyID), 0, unix) {
+		return APIKeyInvalid
+	}
+	if p.Token == nil {
+		return OK
+	}
+	if !p.Token.held() {
+		return TokenUntrusted
+	}
+	if reason := p.Token.inTime(unix); reason != OK {
+		return reason
+	}
+	if p.Token.revoked(g.revocations, unix) != 0 {
+		return TokenRevoked
+	}
+	return OK
+}

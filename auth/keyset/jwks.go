@@ -1,0 +1,97 @@
+package keyset
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"gatehouse/auth"
+)
+
+// Bounds on a key set, wherever it comes from.
+const (
+	maxSetBytes = 512 << 10
+	maxSetKeys  = 100
+)
+
+// ParseJWKS reads a JSON Web Key Set (RFC 7517 §5). Keys that cannot verify
+// signatures by one of the algorithms are left out, each with a reason in
+// skipped; a set without any key that can is an error, as is one where a kid
+// stands twice. A key that names no algorithm gets the first of the list that
+// fits it. Only public keys count: a set with shared secrets or private keys in
+// it has leaked them, and those are left out.
+func ParseJWKS(data []byte, algorithms []string) (keys []*auth.Key, skipped []error, err error) {
+	if len(data) > maxSetBytes {
+		return nil, nil, fmt.Errorf("the key set has %d bytes, at most %d are read", len(data), maxSetBytes)
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&set); err != nil {
+		return nil, nil, fmt.Errorf("no JSON Web Key Set: %w", err)
+	}
+	if len(set.Keys) > maxSetKeys {
+		return nil, nil, fmt.Errorf("the key set has %d keys, at most %d are read", len(set.Keys), maxSetKeys)
+	}
+	kids := map[string]bool{}
+	for i, raw := range set.Keys {
+		key, err := parseJWK(raw, algorithms)
+		if err != nil {
+			skipped = append(skipped, fmt.Errorf("key %d: %w", i+1, err))
+			continue
+		}
+		if key.ID != "" && kids[key.ID] {
+			return nil, nil, fmt.Errorf("kid %q stands twice in the key set", key.ID)
+		}
+		kids[key.ID] = true
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, skipped, errors.Join(append([]error{errors.New("the key set has no key that can be used")}, skipped...)...)
+	}
+	return keys, skipped, nil
+}
+
+func parseJWK(raw []byte, algorithms []string) (*auth.Key, error) {
+	var jwk jose.JSONWebKey
+	if err := jwk.UnmarshalJSON(raw); err != nil {
+		return nil, errors.New("it cannot be read as a JSON Web Key") // the library's words may hold key material
+	}
+	if len(jwk.KeyID) > 128 {
+		return nil, errors.New("its kid is longer than 128 bytes")
+	}
+	if jwk.Use != "" && jwk.Use != "sig" {
+		return nil, fmt.Errorf("kid %q: its use is %q, not sig", jwk.KeyID, jwk.Use)
+	}
+	if !jwk.IsPublic() {
+		return nil, fmt.Errorf("kid %q: it is a secret or a private key, which has no place in a key set", jwk.KeyID)
+	}
+	alg := jwk.Algorithm
+	if alg == "" {
+		alg = firstFit(jwk.Key, algorithms)
+	}
+	if !slices.Contains(algorithms, alg) {
+		return nil, fmt.Errorf("kid %q: its algorithm %q is not among those allowed, %q", jwk.KeyID, alg, algorithms)
+	}
+	key, err := auth.NewVerificationKey(jwk.KeyID, alg, jwk.Key)
+	if err != nil {
+		return nil, fmt.Errorf("kid %q: %w", jwk.KeyID, err)
+	}
+	return key, nil
+}
+
+// firstFit returns the first algorithm that the key can be bound to.
+func firstFit(key crypto.PublicKey, algorithms []string) string {
+	for _, alg := range algorithms {
+		if _, err := auth.NewVerificationKey("", alg, key); err == nil {
+			return alg
+		}
+	}
+	return ""
+}

@@ -1,0 +1,119 @@
+package auth
+
+// Reason says why a request was allowed or denied. It is a closed set: answers,
+// logs and metric labels carry its code. The zero value denies.
+type Reason uint8
+
+// The reasons, in the order in which a request can meet them.
+const (
+	Undecided Reason = iota // no decision was taken: a defect of ours, answered 500
+	OK
+
+	RequestMalformed
+	MethodNotAllowed
+	RequestTimeout
+	RequestTooLarge
+	RouteNotFound
+
+	APIKeyMissing
+	APIKeyInvalid
+	APIKeyForbidden
+	TokenMissing
+	TokenMalformed
+	TokenUntrusted
+	TokenExpired
+	TokenNotYetValid
+	TokenAudience
+	TokenClaims
+	TokenRevoked
+	ScopeInsufficient
+	ClaimForbidden
+	RateLimited
+
+	RevocationStale
+	KeysUnavailable
+	StoreUnavailable
+
+	UpstreamUnavailable
+	UpstreamTimeout
+	ClientClosed // the client went away; no answer reaches it
+
+	reasonCount
+)
+
+// Challenge is the error code of RFC 6750 §3.1 that goes into WWW-Authenticate.
+type Challenge string
+
+// The challenges. ChallengeBare is the header without an error, for a request
+// that carried no token at all.
+const (
+	NoChallenge       Challenge = ""
+	ChallengeBare     Challenge = "bare"
+	InvalidRequest    Challenge = "invalid_request"
+	InvalidToken      Challenge = "invalid_token"
+	InsufficientScope Challenge = "insufficient_scope"
+	ChallengeAPIKey   Challenge = "api_key"
+)
+
+var reasons = [reasonCount]struct {
+	code      string
+	status    int
+	title     string
+	challenge Challenge
+}{
+	Undecided: {"internal_error", 500, "The gateway failed to handle the request", NoChallenge},
+	OK:        {"ok", 200, "Allowed", NoChallenge},
+
+	RequestMalformed: {"request_malformed", 400, "The request is malformed", NoChallenge},
+	MethodNotAllowed: {"method_not_allowed", 405, "The method is not allowed here", NoChallenge},
+	RequestTimeout:   {"request_timeout", 408, "The request was not complete in time", NoChallenge},
+	RequestTooLarge:  {"request_too_large", 413, "The request is too large", NoChallenge},
+	RouteNotFound:    {"route_not_found", 404, "No route matches the request", NoChallenge},
+
+	APIKeyMissing:     {"api_key_missing", 401, "The API key is missing", ChallengeAPIKey},
+	APIKeyInvalid:     {"api_key_invalid", 401, "The API key is not valid", ChallengeAPIKey},
+	APIKeyForbidden:   {"api_key_forbidden", 403, "The API key is not allowed on this route", NoChallenge},
+	TokenMissing:      {"token_missing", 401, "The bearer token is missing", ChallengeBare},
+	TokenMalformed:    {"token_malformed", 401, "The bearer token is malformed", InvalidToken},
+	TokenUntrusted:    {"token_untrusted", 401, "The bearer token is not signed by a trusted key", InvalidToken},
+	TokenExpired:      {"token_expired", 401, "The bearer token has expired", InvalidToken},
+	TokenNotYetValid:  {"token_not_yet_valid", 401, "The bearer token is not valid yet", InvalidToken},
+	TokenAudience:     {"token_audience", 401, "The bearer token is meant for another audience", InvalidToken},
+	TokenClaims:       {"token_claims", 401, "A claim of the bearer token is missing or unusable", InvalidToken},
+	TokenRevoked:      {"token_revoked", 401, "The credential has been revoked", InvalidToken},
+	ScopeInsufficient: {"scope_insufficient", 403, "The bearer token lacks a scope", InsufficientScope},
+	ClaimForbidden:    {"claim_forbidden", 403, "A claim of the bearer token does not permit this", InsufficientScope},
+	RateLimited:       {"rate_limited", 429, "Too many requests", NoChallenge},
+
+	RevocationStale:  {"revocation_stale", 503, "The revocation list is too old to trust", NoChallenge},
+	KeysUnavailable:  {"keys_unavailable", 503, "The issuer's keys cannot be had", NoChallenge},
+	StoreUnavailable: {"store_unavailable", 503, "The store cannot be reached", NoChallenge},
+
+	UpstreamUnavailable: {"upstream_unavailable", 502, "The upstream cannot be reached", NoChallenge},
+	UpstreamTimeout:     {"upstream_timeout", 504, "The upstream did not answer in time", NoChallenge},
+	ClientClosed:        {"client_closed", 499, "The client closed the connection", NoChallenge},
+}
+
+// Reasons returns every reason there is, for tables that are indexed by it.
+func Reasons() []Reason {
+	all := make([]Reason, reasonCount)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
+
+// String returns the code, as answers, logs and metrics show it.
+func (r Reason) String() string { return reasons[r].code }
+
+// MarshalText writes the code.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Status is the HTTP status of an answer with this reason (RFC 9110 §15).
+func (r Reason) Status() int { return reasons[r].status }
+
+// Title is one sentence for people; it says no more than the code does.
+func (r Reason) Title() string { return reasons[r].title }
+
+// Challenge is what the WWW-Authenticate header of the answer carries.
+func (r Reason) Challenge() Challenge { return reasons[r].challenge }

@@ -1,0 +1,184 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// RenewResult says what became of a renewal that was due. It is a closed set:
+// a metric's label.
+type RenewResult uint8
+
+// The results.
+const (
+	RenewFailed  RenewResult = iota // see the error
+	RenewMinted                     // a new token was signed
+	RenewReused                     // the interval's successor was given again
+	RenewCapped                     // the session has reached its cap
+	RenewRevoked                    // revoked since the request was let in
+
+	renewResultCount
+)
+
+var renewResults = [renewResultCount]string{
+	RenewFailed: "failed", RenewMinted: "minted", RenewReused: "reused", RenewCapped: "capped", RenewRevoked: "revoked",
+}
+
+// RenewResults returns every result there is.
+func RenewResults() []RenewResult {
+	return []RenewResult{RenewFailed, RenewMinted, RenewReused, RenewCapped, RenewRevoked}
+}
+
+// String returns the result's name.
+func (r RenewResult) String() string { return renewResults[r] }
+
+// successor is the token that renewal made of another.
+type successor struct {
+	compact string
+	until   int64 // Unix seconds: when the next one is due
+}
+
+// The interval in which one presented token has one successor: a sixtieth of
+// its life, within these bounds. Signing is the dearest thing we do (a
+// millisecond for RS256), and clients send many requests at once.
+const (
+	intervalFraction = 60
+	minInterval      = 1  // seconds
+	maxInterval      = 60 // seconds
+)
+
+func (t *Token) life() int64 { return t.expires - t.issuedAt }
+
+// renewalDue reports whether enough of the token's life is used up.
+func (t *Token) renewalDue(now time.Time) bool {
+	r := t.issuer.Renew
+	if r == nil {
+		return false
+	}
+	return r.After == 0 || float64(now.Unix()-t.issuedAt) >= r.After*float64(t.life())
+}
+
+// Renew returns the successor of the token that a decision let in: the same
+// claims with new iat, nbf, exp and jti, in the same session. The token is
+// empty unless the result is RenewMinted or RenewReused; err is set with
+// RenewFailed, for the log. Calls with one token wait for one signature.
+func (g *Gate) Renew(d Decision, now time.Time) (token string, result RenewResult, err error) {
+	t := d.Principal.Token
+	if d.Reason != OK || t == nil || t.issuer.Renew == nil {
+		return "", RenewFailed, errors.New("there is no token to renew")
+	}
+	unix := now.Unix()
+	switch reason := g.Recheck(d.Principal, now); reason {
+	case OK:
+	case TokenRevoked, APIKeyInvalid:
+		return "", RenewRevoked, nil
+	default:
+		return "", RenewFailed, fmt.Errorf("the token is no longer good: %s", reason)
+	}
+	if s := t.successor.Load(); s != nil && unix < s.until {
+		return s.compact, RenewReused, nil
+	}
+	t.mint.Lock()
+	defer t.mint.Unlock()
+	if s := t.successor.Load(); s != nil && unix < s.until {
+		return s.compact, RenewReused, nil
+	}
+	s, err := t.succeed(unix)
+	if err != nil {
+		return "", RenewFailed, err
+	}
+	if s == nil {
+		return "", RenewCapped, nil
+	}
+	t.successor.Store(s)
+	return s.compact, RenewMinted, nil
+}
+
+// succeed signs the successor of a token, nil when the session's cap leaves it
+// no longer life than the token has already.
+func (t *Token) succeed(now int64) (*successor, error) {
+	if !t.hasIAT || t.life() <= 0 {
+		return nil, errors.New("the token has no iat, so that its life is not known")
+	}
+	signer := t.issuer.Keys.Signer()
+	if signer == nil {
+		return nil, fmt.Errorf("issuer %q has no key that can sign", t.issuer.Name)
+	}
+	expires := now + t.life()
+	if end := t.begun + int64(t.issuer.Renew.MaxSession/time.Second); end < expires {
+		if expires = end; end <= max(now, t.expires) {
+			return nil, nil
+		}
+	}
+	payload := t.payload(now, expires)
+	compact, err := signer.signCompact(t.typ, payload)
+	if err != nil {
+		return nil, err
+	}
+	if len(compact) > t.issuer.MaxTokenBytes {
+		return nil, fmt.Errorf("the renewed token has %d bytes, more than max_token_bytes of issuer %q", len(compact), t.issuer.Name)
+	}
+	interval := min(max(t.life()/intervalFraction, minInterval), maxInterval)
+	return &successor{compact: compact, until: now + interval}, nil
+}
+
+// payload copies the verified claims and replaces those that renewal changes.
+func (t *Token) payload(now, expires int64) []byte {
+	b := make([]byte, 0, 1<<10)
+	b = append(b, '{')
+	for i := range t.Claims.members {
+		m := &t.Claims.members[i]
+		switch m.name {
+		case "iat", "nbf", "exp", "jti":
+			continue
+		case "sid":
+			if t.beginsSession() {
+				continue // null or empty
+			}
+		}
+		b = appendMember(b, m.name, m.value)
+	}
+	date := func(name string, unix int64) { b = appendMember(b, name, fmt.Appendf(nil, "%d", unix)) }
+	date("iat", now)
+	date("nbf", now)
+	date("exp", expires)
+	b = appendMember(b, "jti", quote(newID()))
+	if t.beginsSession() {
+		b = appendMember(b, "sid", quote(t.session))
+	}
+	if t.Claims.get("auth_time") == nil {
+		date("auth_time", t.begun)
+	}
+	return append(b, '}')
+}
+
+// beginsSession reports whether the token belongs to no session yet: its
+// successors' session is named after it.
+func (t *Token) beginsSession() bool { return t.session == t.id }
+
+func appendMember(b []byte, name string, value []byte) []byte {
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	b = append(b, quote(name)...)
+	b = append(b, ':')
+	return append(b, value...)
+}
+
+// quote writes a JSON string. Claims are valid UTF-8, which is all it needs.
+func quote(s string) []byte {
+	b, _ := jsontext.AppendQuote(nil, s)
+	return b
+}
+
+// newID returns 128 random bits for a jti; crypto/rand cannot fail.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,189 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Token is a bearer token that was verified: its signature is its issuer's,
+// and its claims have the right form. It says who is calling, not that the
+// call is allowed: time, revocation and the route's rules are checked again
+// for each request. All but the caches at its end is never changed.
+type Token struct {
+	Claims Claims
+
+	issuer  *Issuer
+	key     *Key
+	typ     string // header `typ`
+	id      string // `jti`, or the hex SHA-256 of the signing input
+	session string // `sid`, or the id: the session that this token began
+	subject string
+
+	expires   int64 // Unix seconds, as all of these
+	notBefore int64 // 0: none
+	issuedAt  int64 // 0: none
+	begun     int64 // auth_time, else iat, else 0, which every revocation covers
+	hasIAT    bool
+
+	scopes []string
+
+	// revocations are looked up for each request.
+	revocations []namedRevocation
+
+	rendered  atomic.Pointer[rendered] // the claims as headers, for the route asked last
+	mint      sync.Mutex               // held while a successor is signed
+	successor atomic.Pointer[successor]
+}
+
+type namedRevocation struct {
+	kind Kind
+	key  RevocationKey
+}
+
+// Subject is who the token is about (RFC 7519 §4.1.2), by the issuer's subject
+// claim; empty when it names nobody.
+func (t *Token) Subject() string { return t.subject }
+
+// ID is the token's jti (RFC 7519 §4.1.7), or the hex SHA-256 of its signing
+// input where it has none.
+func (t *Token) ID() string { return t.id }
+
+// SessionID is the token's sid (OpenID Connect Front-Channel Logout §3), or
+// its own ID: the session that its renewals will carry on.
+func (t *Token) SessionID() string { return t.session }
+
+// Issuer is who signed it.
+func (t *Token) Issuer() *Issuer { return t.issuer }
+
+// Expires is when it ends (RFC 7519 §4.1.4), leeway not counted.
+func (t *Token) Expires() time.Time { return time.Unix(t.expires, 0) }
+
+// read takes from the claims what decisions need. It returns TokenClaims when
+// a registered claim has a wrong type, or exp is missing.
+func (t *Token) read(signingInput string) Reason {
+	c := t.Claims
+	ok := true
+	number := func(name string) (n int64, has bool) {
+		v := c.get(name)
+		if v == nil {
+			return 0, false
+		}
+		n, valid := date(v)
+		ok = ok && valid
+		return n, valid
+	}
+	str := func(path string) string {
+		v := c.Lookup(path)
+		if v == nil {
+			return ""
+		}
+		s, valid := text(v)
+		ok = ok && valid
+		return s
+	}
+	var hasExp, hasAuthTime bool
+	t.expires, hasExp = number("exp")
+	t.notBefore, _ = number("nbf")
+	t.issuedAt, t.hasIAT = number("iat")
+	if t.begun, hasAuthTime = number("auth_time"); !hasAuthTime {
+		t.begun = t.issuedAt
+	}
+	t.subject = str(t.issuer.SubjectClaim)
+	if t.id = str("jti"); t.id == "" {
+		digest := sha256.Sum256([]byte(signingInput))
+		t.id = hex.EncodeToString(digest[:])
+	}
+	if t.session = str("sid"); t.session == "" {
+		t.session = t.id
+	}
+	client := str("client_id")
+	if client == "" {
+		client = str("azp")
+	}
+	t.scopes = append(words(c.Lookup("scope")), words(c.Lookup("scp"))...)
+	if !ok || !hasExp {
+		return TokenClaims
+	}
+	t.name(client)
+	return OK
+}
+
+// name computes under which keys the token may have been revoked.
+func (t *Token) name(client string) {
+	issuer := t.issuer.Name
+	t.revocations = make([]namedRevocation, 0, 6)
+	add := func(kind Kind, scope, id string) {
+		if id != "" {
+			t.revocations = append(t.revocations, namedRevocation{kind, NewRevocationKey(kind, scope, id)})
+		}
+	}
+	add(KindToken, issuer, t.id)
+	add(KindSession, issuer, t.session)
+	// A session that renewal began is named after its first token: revoking
+	// that token by its id ends what grew out of it.
+	if t.issuer.Renew != nil && t.session != t.id {
+		add(KindToken, issuer, t.session)
+	}
+	add(KindSubject, issuer, t.subject)
+	add(KindClient, issuer, client)
+	add(KindIssuer, "", issuer)
+}
+
+// inTime checks what the clock decides (RFC 7519 §4.1.4 to §4.1.6). A life that
+// is too long is refused here too: without iat it is counted from now.
+func (t *Token) inTime(now int64) Reason {
+	leeway := int64(t.issuer.Leeway / time.Second)
+	from := now
+	if t.hasIAT {
+		from = t.issuedAt
+	}
+	switch {
+	case now-leeway >= t.expires:
+		return TokenExpired
+	case t.notBefore > now+leeway, t.issuedAt > now+leeway:
+		return TokenNotYetValid
+	case t.expires-from > int64(t.issuer.MaxTokenLife/time.Second):
+		return TokenClaims
+	}
+	return OK
+}
+
+// revoked returns the kind of the entry that covers the token, 0 for none.
+func (t *Token) revoked(list RevocationList, now int64) Kind {
+	for i := range t.revocations {
+		if list.Revoked(t.revocations[i].key, t.begun, now) {
+			return t.revocations[i].kind
+		}
+	}
+	return 0
+}
+
+// forAudience checks `aud`, a string or an array of strings (RFC 7519 §4.1.3).
+func (t *Token) forAudience() bool {
+	if t.issuer.AnyAudience {
+		return true
+	}
+	v := t.Claims.get("aud")
+	if v == nil {
+		return false
+	}
+	if k := v.Kind(); k != '"' && k != '[' {
+		return false
+	}
+	all, ok := texts(v)
+	return ok && slices.ContainsFunc(all, func(a string) bool { return slices.Contains(t.issuer.Audiences, a) })
+}
+
+// headers returns the claims as headers for a route.
+func (t *Token) headers(f *Forward) *rendered {
+	r := t.rendered.Load()
+	if r == nil || r.forward != f {
+		r = f.render(t.Claims)
+		t.rendered.Store(r)
+	}
+	return r
+}

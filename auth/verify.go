@@ -1,0 +1,268 @@
+package auth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds on what an unverified token can make us do.
+const (
+	maxTokenHeader = 1 << 10 // bytes of the JOSE header segment
+	maxKid         = 128     // bytes
+	maxTries       = 8       // signatures checked for one token whose key is not named
+)
+
+// verification is the way of one token from bytes to a Token.
+type verification struct {
+	issuers  []*Issuer
+	unix     int64
+	compact  string
+	tried    int
+	expected string // for the trace: what the key search found
+
+	header, payload, signature string
+	alg, kid                   string
+	hasKid                     bool
+	token                      *Token
+}
+
+// The order matters: form and header are cheap, then the signature, and only
+// what is signed is parsed further.
+var verificationChecks = []check[*verification]{
+	{"token form", (*verification).form, func(v *verification) string {
+		return fmt.Sprintf("%d bytes, %d parts", len(v.compact), strings.Count(v.compact, ".")+1)
+	}},
+	{"token header", (*verification).readHeader, func(v *verification) string {
+		return fmt.Sprintf("alg %q, kid %q, typ %q", v.alg, v.kid, v.token.typ)
+	}},
+	{"signature and issuer", (*verification).verify, func(v *verification) string { return v.expected }},
+	{"token size", (*verification).size, nil},
+	{"token claims", (*verification).claims, func(v *verification) string {
+		return fmt.Sprintf("sub %q, jti %q, sid %q", v.token.subject, v.token.id, v.token.session)
+	}},
+	{"token time", (*verification).time, func(v *verification) string {
+		t := v.token
+		return fmt.Sprintf("now %s, exp %s, leeway %s, longest life %s", stamp(v.unix), stamp(t.expires), t.issuer.Leeway, t.issuer.MaxTokenLife)
+	}},
+	{"audience", (*verification).audience, func(v *verification) string {
+		if v.token.issuer.AnyAudience {
+			return "any audience is accepted"
+		}
+		return fmt.Sprintf("aud %s, wanted one of %q", v.token.Claims.get("aud"), v.token.issuer.Audiences)
+	}},
+	{"required claims", (*verification).required, func(v *verification) string {
+		return strings.Join(v.token.issuer.Required, ", ")
+	}},
+}
+
+func stamp(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
+
+func (v *verification) form() Reason {
+	limit := 0
+	for _, i := range v.issuers {
+		limit = max(limit, i.MaxTokenBytes)
+	}
+	var ok bool
+	v.header, v.payload, v.signature, ok = split(v.compact, limit)
+	if !ok || len(v.header) > maxTokenHeader {
+		return TokenMalformed
+	}
+	return OK
+}
+
+// readHeader reads alg, kid and typ. No other member has an effect: keys come
+// from the config only, never from jku, jwk, x5u or x5c (RFC 8725 §3.10).
+func (v *verification) readHeader() Reason {
+	raw, err := encoding.DecodeString(v.header)
+	if err != nil {
+		return TokenMalformed
+	}
+	h, err := parseClaims(raw)
+	if err != nil {
+		return TokenMalformed
+	}
+	if h.get("crit") != nil || h.get("b64") != nil {
+		return TokenMalformed // RFC 7515 §4.1.11, RFC 7797 §6: we implement no extension
+	}
+	for name, field := range map[string]*string{"alg": &v.alg, "kid": &v.kid, "typ": &v.token.typ} {
+		value := h.get(name)
+		if value == nil {
+			continue
+		}
+		s, ok := text(value)
+		if !ok || value.Kind() != '"' {
+			return TokenMalformed
+		}
+		*field = s
+	}
+	v.hasKid = h.get("kid") != nil
+	if len(v.kid) > maxKid {
+		return TokenMalformed
+	}
+	switch strings.ToLower(v.token.typ) { // media types ignore case (RFC 7515 §4.1.9)
+	case "", "jwt", "at+jwt", "application/at+jwt":
+		return OK
+	}
+	return TokenMalformed
+}
+
+// verify looks for a key whose signature the token bears, among the issuers
+// that the route accepts, and whose issuer the token names.
+func (v *verification) verify() Reason {
+	signature, err := encoding.DecodeString(v.signature)
+	if err != nil {
+		return TokenMalformed
+	}
+	signingInput := v.compact[:len(v.header)+1+len(v.payload)]
+	signed := false
+	ready := true
+	for _, issuer := range v.issuers {
+		ready = ready && issuer.Keys.Ready()
+		for _, key := range v.candidates(issuer) {
+			if v.tried++; v.tried > maxTries {
+				break
+			}
+			if !key.verifySignature(signingInput, signature) {
+				continue
+			}
+			if !signed {
+				if r := v.parsePayload(); r != OK {
+					return r
+				}
+				signed = true
+			}
+			if v.from(issuer) {
+				v.token.issuer, v.token.key = issuer, key
+				v.expected = fmt.Sprintf("issuer %q, key %q", issuer.Name, key.ID)
+				return OK
+			}
+		}
+	}
+	v.expected = v.whyUntrusted(signed)
+	if !ready && v.tried == 0 {
+		return KeysUnavailable
+	}
+	return TokenUntrusted
+}
+
+// candidates are the keys of an issuer that may have signed: the one with the
+// token's kid and algorithm; the ones with the algorithm where the token, or
+// the key, has no kid.
+func (v *verification) candidates(issuer *Issuer) []*Key {
+	if v.hasKid {
+		if k := issuer.Keys.Find(v.kid); k != nil {
+			if k.Algorithm != v.alg {
+				return nil
+			}
+			return []*Key{k}
+		}
+	}
+	var fit []*Key
+	for _, k := range issuer.Keys.All() {
+		if k.Algorithm == v.alg && (!v.hasKid || k.ID == "") {
+			fit = append(fit, k)
+		}
+	}
+	return fit
+}
+
+func (v *verification) whyUntrusted(signed bool) string {
+	switch {
+	case signed:
+		return fmt.Sprintf("the signature is good, but iss %s is not that key's issuer", v.token.Claims.get("iss"))
+	case v.tried > 0:
+		return fmt.Sprintf("%d key(s) fit, none made this signature", v.tried)
+	}
+	return fmt.Sprintf("no key with kid %q and algorithm %q", v.kid, v.alg)
+}
+
+func (v *verification) parsePayload() Reason {
+	raw, err := encoding.DecodeString(v.payload)
+	if err != nil {
+		return TokenMalformed
+	}
+	if v.token.Claims, err = parseClaims(raw); err != nil {
+		return TokenMalformed
+	}
+	return OK
+}
+
+// from reports whether the token's `iss` is exactly the issuer's.
+func (v *verification) from(issuer *Issuer) bool {
+	iss := v.token.Claims.get("iss")
+	if iss == nil {
+		return issuer.Issuer == ""
+	}
+	s, ok := text(iss)
+	return ok && iss.Kind() == '"' && s == issuer.Issuer && s != ""
+}
+
+func (v *verification) size() Reason {
+	if len(v.compact) > v.token.issuer.MaxTokenBytes {
+		return TokenMalformed
+	}
+	return OK
+}
+
+func (v *verification) claims() Reason {
+	return v.token.read(v.compact[:len(v.header)+1+len(v.payload)])
+}
+
+func (v *verification) time() Reason { return v.token.inTime(v.unix) }
+
+func (v *verification) audience() Reason {
+	if !v.token.forAudience() {
+		return TokenAudience
+	}
+	return OK
+}
+
+func (v *verification) required() Reason {
+	for _, name := range v.token.issuer.Required {
+		if v.token.Claims.Lookup(name) == nil {
+			return TokenClaims
+		}
+	}
+	return OK
+}
+
+// held reports whether the issuer still has the key that verified the token.
+func (t *Token) held() bool {
+	if t.key.ID != "" {
+		return t.issuer.Keys.Find(t.key.ID) == t.key
+	}
+	return slices.Contains(t.issuer.Keys.All(), t.key)
+}
+
+// Report is what Inspect finds in a token.
+type Report struct {
+	Reason Reason         `json:"reason"`
+	Header jsontext.Value `json:"header,omitempty"` // as presented, not trusted
+	Claims jsontext.Value `json:"claims,omitempty"` // as presented; trusted only when Reason is OK
+}
+
+// Inspect decodes a token, and takes it through every check that a request to
+// a route with bearer authentication would meet.
+func (g *Gate) Inspect(token string, now time.Time) (Report, []Step) {
+	p := &Policy{Mode: BearerOnly, Issuers: g.issuers, Forward: &Forward{}}
+	d, steps := g.Explain(p, Credentials{bearer: token, bearerState: bearerPresent}, now)
+	r := Report{Reason: d.Reason}
+	header, payload, _, ok := split(token, len(token))
+	if ok {
+		r.Header, r.Claims = decodeObject(header), decodeObject(payload)
+	}
+	return r, steps
+}
+
+// decodeObject returns the JSON of a segment, nil when it is none.
+func decodeObject(segment string) jsontext.Value {
+	raw, err := encoding.DecodeString(segment)
+	if v := jsontext.Value(raw); err == nil && v.IsValid() {
+		return v
+	}
+	return nil
+}
