@@ -15,8 +15,7 @@ type GateConfig struct {
 	APIKeys     *APIKeys
 	Issuers     []*Issuer
 	Revocations RevocationList
-	AllowStale  bool // go on when the revocation list is too old; otherwise deny
-	CacheBytes  int  // bound on remembered tokens; 0: none is remembered
+	CacheBytes  int // bound on remembered tokens; 0: none is remembered
 }
 
 // Gate decides about requests. It belongs to one configuration: another makes
@@ -26,7 +25,6 @@ type Gate struct {
 	apiKeys     *APIKeys
 	issuers     []*Issuer
 	revocations RevocationList
-	allowStale  bool
 	tokens      *otter.Cache[string, *Token] // by the token's whole text; nil: none is remembered
 }
 
@@ -36,7 +34,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 	if cfg.APIKeys == nil || cfg.Revocations == nil {
 		return nil, errors.New("auth: a gate needs API keys and a revocation list")
 	}
-	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations, allowStale: cfg.AllowStale}
+	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations}
 	if cfg.CacheBytes > 0 {
 		cache, err := otter.New(&otter.Options[string, *Token]{
 			MaximumWeight: uint64(cfg.CacheBytes),
@@ -268,7 +266,7 @@ func (a *attempt) checkTokenRevoked() Reason {
 }
 
 func (a *attempt) checkFresh() Reason {
-	if !a.gate.allowStale && a.gate.revocations.Stale(a.now) {
+	if a.gate.revocations.Stale(a.now) {
 		return RevocationStale
 	}
 	return OK

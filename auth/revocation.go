@@ -26,7 +26,7 @@ const (
 var kinds = [kindCount]struct {
 	name   string
 	scoped bool // the id belongs to an issuer
-	timed  bool // Before counts
+	timed  bool // what begins later is spared
 }{
 	KindToken:   {"jti", true, false},
 	KindSession: {"sid", true, false},
@@ -78,8 +78,8 @@ func (k *Kind) UnmarshalText(b []byte) error {
 // Scoped reports whether an id of this kind belongs to an issuer.
 func (k Kind) Scoped() bool { return kinds[k].scoped }
 
-// Timed reports whether a revocation of this kind spares what began after its
-// Before.
+// Timed reports whether a revocation of this kind is meant up to a time: now,
+// unless another is given.
 func (k Kind) Timed() bool { return kinds[k].timed }
 
 // Revocation is one entry of the revocation list.
@@ -87,8 +87,7 @@ type Revocation struct {
 	Kind   Kind
 	Issuer string // configured name of the issuer; empty where the kind is not scoped
 	ID     string
-	// Before spares sessions begun in a later second; zero, or a kind that is
-	// not timed, spares none.
+	// Before spares what began in a later second; zero spares nothing.
 	Before time.Time
 	// Until is when the entry can be forgotten, because nothing that it covers
 	// can be valid any more. Never zero.
@@ -121,7 +120,7 @@ const Always = math.MaxUint32
 
 // BeforeSeconds is Before in Unix seconds, [Always] when nothing is spared.
 func (r Revocation) BeforeSeconds() uint32 {
-	if !r.Kind.Timed() || r.Before.IsZero() {
+	if r.Before.IsZero() {
 		return Always
 	}
 	return clampSeconds(r.Before.Unix())

@@ -1,0 +1,159 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"gatehouse/auth"
+)
+
+const (
+	minPause   = 20 * time.Millisecond // after the first failure
+	maxPause   = time.Second           // bounds how long the feed is behind after the store is back
+	sweepEvery = time.Second
+	sweepPart  = 8 // shards at a time: all of them in half a minute
+)
+
+// Feed keeps a [Mirror] and the stored API keys as a [Source] tells them.
+type Feed struct {
+	cfg      FeedConfig
+	position Position // to follow from; empty: a snapshot is needed
+	swept    time.Time
+	failing  bool // the last attempt failed, and that was logged
+}
+
+// FeedConfig configures a [Feed]. All but Propagation must be set.
+type FeedConfig struct {
+	Source Source
+	Mirror *Mirror
+	Keys   *auth.StoredAPIKeys // written by this feed alone
+	Log    *slog.Logger
+	// Propagation is told how long an entry took from the store to here, by
+	// the two clocks. It may be nil.
+	Propagation func(time.Duration)
+}
+
+// NewFeed returns a feed; Run starts it.
+func NewFeed(cfg FeedConfig) (*Feed, error) {
+	if cfg.Source == nil || cfg.Mirror == nil || cfg.Keys == nil || cfg.Log == nil {
+		return nil, errors.New("revocation feed: Source, Mirror, Keys and Log are needed")
+	}
+	if cfg.Propagation == nil {
+		cfg.Propagation = func(time.Duration) {}
+	}
+	return &Feed{cfg: cfg}, nil
+}
+
+// Run reads a snapshot, follows, and begins again when that fails, until ctx
+// is done; then it returns nil. A source that fails is not an error here: the
+// mirror's age tells.
+func (f *Feed) Run(ctx context.Context) error {
+	pause := minPause
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := f.once(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if errors.Is(err, ErrGap) {
+			f.position = ""
+			f.cfg.Log.Warn("revocation list: reading all of it again", "reason", err)
+		} else if !f.failing {
+			f.failing = true
+			f.cfg.Log.Error("revocation list: cannot be kept up to date, trying again", "error", err)
+		}
+		// What held for a while was sound, so its end is not one more failure
+		// in a row.
+		if time.Since(began) > 2*maxPause {
+			pause = minPause
+		}
+		wait(ctx, pause/2+rand.N(pause/2+1))
+		pause = min(2*pause, maxPause)
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// once reads a snapshot if there is no position, and follows until that ends.
+func (f *Feed) once(ctx context.Context) error {
+	if f.position == "" {
+		if err := f.snapshot(ctx); err != nil {
+			return err
+		}
+	}
+	return f.cfg.Source.Follow(ctx, f.position, f.apply)
+}
+
+// snapshot makes the mirror and the keys whole. Entries that the source no
+// longer has stay in the mirror, since what was revoked once is never valid
+// again; keys that it no longer has are gone.
+func (f *Feed) snapshot(ctx context.Context) error {
+	began := time.Now()
+	var keys []auth.APIKey
+	entries := 0
+	position, err := f.cfg.Source.Snapshot(ctx, func(e Event) error {
+		switch e.Op {
+		case Revoked:
+			entries++
+			f.cfg.Mirror.Put(e.Revocation, time.Now())
+		case KeyPut:
+			keys = append(keys, e.Key)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.cfg.Keys.Replace(keys)
+	f.cfg.Mirror.Current(began)
+	f.position = position
+	f.recovered()
+	f.cfg.Log.Info("revocation list: read",
+		"entries", entries, "api_keys", len(keys), "duration_ms", time.Since(began).Milliseconds())
+	return nil
+}
+
+// apply takes one event while following.
+func (f *Feed) apply(e Event) error {
+	now := time.Now()
+	switch e.Op {
+	case Revoked:
+		f.cfg.Mirror.Put(e.Revocation, now)
+	case KeyPut:
+		f.cfg.Keys.Put(e.Key)
+	case KeyDeleted:
+		f.cfg.Keys.Delete(e.Key.SHA256)
+	case Current:
+		f.cfg.Mirror.Current(e.Time)
+		f.recovered()
+		f.sweep(now)
+	}
+	if e.Op != Current {
+		f.cfg.Propagation(max(0, now.Sub(e.Time)))
+	}
+	f.position = e.Position
+	return nil
+}
+
+func (f *Feed) recovered() {
+	if f.failing {
+		f.failing = false
+		f.cfg.Log.Info("revocation list: up to date again")
+	}
+}
+
+func (f *Feed) sweep(now time.Time) {
+	if now.Sub(f.swept) >= sweepEvery {
+		f.swept = now
+		f.cfg.Mirror.Sweep(sweepPart, now)
+	}
+}

@@ -1,0 +1,61 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// Op says what an [Event] tells.
+type Op uint8
+
+// The operations.
+const (
+	Revoked    Op = iota + 1 // Revocation was added
+	KeyPut                   // Key was added, or replaces the one with its hash
+	KeyDeleted               // the key with the hash Key.SHA256 is gone
+	Current                  // the list is whole as of Time
+)
+
+// Event is one thing that a [Source] tells.
+type Event struct {
+	Op         Op
+	Revocation auth.Revocation
+	Key        auth.APIKey
+	// Time is, for Current, when everything written had been told, by this
+	// process's clock; a source that cannot fall behind says [Always]. For the
+	// others it is when the entry was written, by the store's clock, and zero
+	// in a snapshot.
+	Time time.Time
+	// Position is where to follow on from after this event. Empty in a
+	// snapshot.
+	Position Position
+}
+
+// Position is a place in a source's log. Only its source can read it.
+type Position string
+
+// Always is the time of the Current events of a source that cannot fall
+// behind: so far ahead that the age stays 0.
+func Always() time.Time { return time.Now().Add(100 * 365 * 24 * time.Hour) }
+
+// ErrGap is what following ends with when the position is no longer to be
+// had, because the log was trimmed past it or is another one: a new snapshot
+// is needed.
+var ErrGap = errors.New("the log no longer holds the position that was followed from")
+
+// Source is where a feed reads from.
+type Source interface {
+	// Snapshot tells all there is, stored API keys first, and returns the
+	// position to follow from, which was taken before. What is written
+	// meanwhile may be told here, and is told again by Follow. An error of
+	// yield ends it and is returned.
+	Snapshot(ctx context.Context, yield func(Event) error) (Position, error)
+	// Follow tells what is written after the position, in its order, as it
+	// comes, and at least every few seconds that the list is current. It
+	// returns when ctx is done, with an error of yield, with ErrGap, or when
+	// the source cannot be read.
+	Follow(ctx context.Context, from Position, yield func(Event) error) error
+}

@@ -1,0 +1,111 @@
+package revocation
+
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"gatehouse/auth"
+)
+
+// table is a hash table of fixed size with linear probing. One writer at a
+// time, under the lock of the table's shard; any number of readers, without.
+//
+// Three rules make that safe: a slot that was filled keeps its key for the
+// table's life, its lo word is stored last, and its times change in a single
+// store. So a reader that sees lo sees the rest, and one that finds an empty
+// slot knows that the key was not there when it looked. Room comes back only
+// by building another table.
+//
+// There are no pointers in it, so the garbage collector does not look inside.
+type table []slot
+
+// slot is 24 bytes. The lowest three bits of a key's second half give way to
+// the kind, which is never 0, so that lo is 0 in an empty slot only; 125 bits
+// still tell entries apart.
+type slot struct {
+	lo    atomic.Uint64 // key | kind, stored last
+	hi    atomic.Uint64
+	times atomic.Uint64 // before<<32 | until, Unix seconds
+}
+
+const (
+	kindMask = 7
+	minSlots = 8
+)
+
+// home is where the probing for lo begins: lo's place between 0 and 2^64,
+// scaled to the table (a multiplication where a modulo would divide).
+func (t table) home(lo uint64) int {
+	h, _ := bits.Mul64(lo&^kindMask, uint64(len(t)))
+	return int(h)
+}
+
+// find returns the slot of the key, or the empty slot where it would go. The
+// table is never full, so there is always one.
+func (t table) find(hi, lo uint64) (s *slot, found bool) {
+	for i := t.home(lo); ; {
+		s = &t[i]
+		have := s.lo.Load()
+		if have == 0 {
+			return s, false
+		}
+		if (have^lo)&^kindMask == 0 && s.hi.Load() == hi {
+			return s, true
+		}
+		if i++; i == len(t) {
+			i = 0
+		}
+	}
+}
+
+// full reports whether a table with that many slots in use should grow before
+// it takes another entry. Above two thirds the runs to probe become long.
+func (t table) full(used int) bool { return 3*(used+1) > 2*len(t) }
+
+// rebuilt returns a table of the entries still in force at now, with room for
+// half as many again, and their number by kind. It is nil when none is left.
+// Used slots take 24·9/4 = 54 bytes an entry at first and 36 when it is full.
+func (t table) rebuilt(now uint32) (table, [kindMask + 1]int32) {
+	var count [kindMask + 1]int32
+	live := 0
+	for i := range t {
+		if lo := t[i].lo.Load(); lo != 0 && uint32(t[i].times.Load()) > now {
+			count[lo&kindMask]++
+			live++
+		}
+	}
+	if live == 0 {
+		return nil, count
+	}
+	fresh := newTable(live)
+	for i := range t {
+		lo, times := t[i].lo.Load(), t[i].times.Load()
+		if lo != 0 && uint32(times) > now {
+			s, _ := fresh.find(t[i].hi.Load(), lo)
+			s.fill(t[i].hi.Load(), lo, times)
+		}
+	}
+	return fresh, count
+}
+
+func newTable(entries int) table { return make(table, max(minSlots, (entries+1)*9/4)) }
+
+func (s *slot) fill(hi, lo, times uint64) {
+	s.hi.Store(hi)
+	s.times.Store(times)
+	s.lo.Store(lo)
+}
+
+// covers reports whether an entry with those times covers what began at that
+// second.
+func covers(times uint64, begun, now int64) bool {
+	before, until := times>>32, times&0xffffffff
+	return now < int64(until) && (before == auth.Always || begun <= int64(before))
+}
+
+// merge returns the times that cover what either covers.
+func merge(a, b uint64) uint64 {
+	before := max(a>>32, b>>32)
+	until := max(a&0xffffffff, b&0xffffffff)
+	return before<<32 | until
+}

@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/proxy"
+)
+
+// tokenCacheBytes bounds what is remembered of verified tokens: about ten
+// thousand of them.
+const tokenCacheBytes = 32 << 20
+
+// snapshot is what one configuration means. It is never changed: a reload makes
+// another. Requests finish on the one that they began with.
+type snapshot struct {
+	config     *config.Config
+	gate       *auth.Gate
+	state      *proxy.State
+	issuers    []*auth.Issuer
+	apiKeys    []auth.APIKey // of the config
+	tls        *tls.Config   // nil: plain TCP
+	adminToken [32]byte      // SHA-256; zero: the admin API is off
+	warnings   []string
+}
+
+// parts are what snapshots are built with and what outlives them.
+type parts struct {
+	list     auth.RevocationList
+	stored   *auth.StoredAPIKeys
+	observer func(route string) proxy.Observer
+	renewal  func(issuer string, result auth.RenewResult)
+}
+
+// builder collects what is wrong while it builds.
+type builder struct {
+	cfg      *config.Config
+	problems config.Problems
+	warnings []string
+}
+
+func (b *builder) fault(path string, err error) {
+	b.problems = append(b.problems, b.cfg.Problem(path, "%v", err))
+}
+
+// build turns a configuration into a snapshot. The error is all of its
+// problems: those that need files to be read, beyond what Load has found.
+func build(cfg *config.Config, p parts) (*snapshot, error) {
+	b := &builder{cfg: cfg, warnings: cfg.Warnings()}
+	s := &snapshot{config: cfg, issuers: b.issuers(), apiKeys: apiKeys(cfg), tls: b.tls(), adminToken: b.adminToken()}
+	routes := b.routes(s.issuers)
+	s.warnings = b.warnings
+	if len(b.problems) > 0 {
+		return nil, b.problems
+	}
+	var err error
+	s.gate, err = auth.NewGate(auth.GateConfig{
+		APIKeys: auth.NewAPIKeys(s.apiKeys, p.stored), Issuers: s.issuers, Revocations: p.list, CacheBytes: tokenCacheBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.state, err = proxy.NewState(proxy.StateConfig{
+		Gate: s.gate, Routes: routes, APIKeyHeader: cfg.APIKeys.Header, TrustedProxies: cfg.Server.TrustedProxies,
+		BodyIdleTimeout: cfg.Server.BodyIdleTimeout.Std(), AccessLog: cfg.Log.Access, Observer: p.observer, Renewal: p.renewal,
+	})
+	if err != nil {
+		b.fault("routes", err)
+		return nil, b.problems
+	}
+	return s, nil
+}
+
+func apiKeys(cfg *config.Config) []auth.APIKey {
+	keys := make([]auth.APIKey, 0, len(cfg.APIKeys.Keys))
+	for _, k := range cfg.APIKeys.Keys {
+		keys = append(keys, auth.APIKey{ID: k.ID, SHA256: k.SHA256, NotAfter: k.NotAfter, Routes: k.Routes})
+	}
+	return keys
+}
+
+func (b *builder) routes(issuers []*auth.Issuer) []*proxy.Route {
+	routes := make([]*proxy.Route, 0, len(b.cfg.Routes))
+	forwards := map[string]*auth.Forward{}
+	for i, r := range b.cfg.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		mode, ok := auth.ParseMode(r.Auth)
+		if !ok {
+			b.fault(path+".auth", errors.New("is not a mode"))
+		}
+		p := &auth.Policy{
+			Route: r.Name, Mode: mode, Issuers: accepted(issuers, r.Issuers), Scopes: r.Require.Scopes,
+			Renew: r.Renew, Forward: b.forward(path, r.Forward),
+		}
+		for _, rule := range r.Require.Claims {
+			p.Claims = append(p.Claims, auth.ClaimRule{Claim: rule.Claim, AnyOf: rule.AnyOf})
+		}
+		// Routes that forward alike share one value, so that what was rendered
+		// for one of them serves the others.
+		if shared, ok := forwards[fmt.Sprint(*p.Forward)]; ok {
+			p.Forward = shared
+		}
+		forwards[fmt.Sprint(*p.Forward)] = p.Forward
+		routes = append(routes, &proxy.Route{
+			Name: r.Name, Pattern: r.Match, Policy: p, Upstreams: b.upstreams(path, r.Upstream),
+			KeepAuthorization: r.Forward.Authorization == "keep", StripPrefix: r.StripPrefix, WebSocket: r.Websocket,
+			Timeout: r.Timeout.Std(), MaxBodyBytes: int64(r.MaxBodyBytes),
+		})
+	}
+	return routes
+}
+
+// accepted returns the issuers with those names, all where none is named.
+func accepted(issuers []*auth.Issuer, names []string) []*auth.Issuer {
+	if names == nil {
+		return issuers
+	}
+	return slices.DeleteFunc(slices.Clone(issuers), func(i *auth.Issuer) bool { return !slices.Contains(names, i.Name) })
+}
+
+func (b *builder) forward(path string, f config.Forward) *auth.Forward {
+	forward := &auth.Forward{APIKeyHeader: http.CanonicalHeaderKey(f.APIKeyID)}
+	for i, c := range f.Claims {
+		format, ok := auth.ParseFormat(c.Format)
+		if !ok {
+			b.fault(fmt.Sprintf("%s.forward.claims[%d].format", path, i), errors.New("is not a format"))
+		}
+		forward.Claims = append(forward.Claims, auth.ClaimHeader{Claim: c.Claim, Header: http.CanonicalHeaderKey(c.Header), Format: format})
+	}
+	return forward
+}
+
+func (b *builder) upstreams(path string, all config.Upstreams) []proxy.Upstream {
+	upstreams := make([]proxy.Upstream, 0, len(all))
+	for i, u := range all {
+		target, err := url.Parse(u.URL)
+		if err != nil {
+			b.fault(fmt.Sprintf("%s.upstream[%d]", path, i), errors.New("is not a URL"))
+			continue
+		}
+		if u.Weight > 0 {
+			upstreams = append(upstreams, proxy.Upstream{URL: target, Weight: u.Weight})
+		}
+	}
+	return upstreams
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/auth/revocation"
+	"gatehouse/config"
+	"gatehouse/proxy"
+)
+
+// Check finds what is wrong with a configuration beyond what Load finds: keys,
+// key sets, certificates and patterns. It opens no listener and no store. The
+// error is config.Problems; warnings deserve a look.
+func Check(cfg *config.Config) (warnings []string, err error) {
+	s, err := build(cfg, apart(newList()))
+	if err != nil {
+		return nil, err
+	}
+	return s.warnings, nil
+}
+
+// apart are parts that count nowhere.
+func apart(l *list) parts {
+	return parts{
+		list: l, stored: &auth.StoredAPIKeys{},
+		observer: func(string) proxy.Observer { return uncounted{} },
+		renewal:  func(string, auth.RenewResult) {},
+	}
+}
+
+type uncounted struct{}
+
+func (uncounted) Request(string, int, time.Duration) {}
+func (uncounted) Decision(auth.Reason)               {}
+func (uncounted) Upstream(time.Duration)             {}
+
+// Explain takes the decision about a request that a gateway with this
+// configuration would take now. The revocation list is read from the store;
+// when it cannot be, the error says why and the explanation is that of a
+// gateway that never had the list.
+func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.Time, log *slog.Logger) (proxy.Explanation, error) {
+	l := newList()
+	l.set(cfg.Revocation)
+	p := apart(l)
+	s, err := build(cfg, p)
+	if err != nil {
+		return proxy.Explanation{}, err
+	}
+	listErr := readList(ctx, cfg, p, now, log)
+	return s.state.Explain(r, now), listErr
+}
+
+// readList fills the list and the stored keys from the store, once.
+func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, log *slog.Logger) error {
+	st, err := OpenStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	l := p.list.(*list)
+	_, err = st.Snapshot(ctx, func(e revocation.Event) error {
+		switch e.Op {
+		case revocation.Revoked:
+			l.Put(e.Revocation, now)
+		case revocation.KeyPut:
+			p.stored.Put(e.Key)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	l.Current(now)
+	return nil
+}

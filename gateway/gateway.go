@@ -1,0 +1,192 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/admin"
+	"gatehouse/auth"
+	"gatehouse/auth/revocation"
+	"gatehouse/config"
+	"gatehouse/metrics"
+	"gatehouse/proxy"
+	"gatehouse/proxy/wire"
+	"gatehouse/store"
+)
+
+// Build is what is running.
+type Build struct {
+	Version string
+	Commit  string
+}
+
+// Config is what a Gateway is made of. Load may be nil: then it never reloads.
+type Config struct {
+	Config   *config.Config                 // to begin with
+	Load     func() (*config.Config, error) // reads it again
+	Log      *slog.Logger
+	LogLevel *slog.LevelVar // set by the configuration; nil: the log's level stays
+	Build    Build
+}
+
+// Gateway is one running process's worth of gatehouse.
+type Gateway struct {
+	load     func() (*config.Config, error)
+	log      *slog.Logger
+	logLevel *slog.LevelVar
+	build    Build
+	started  time.Time
+
+	metrics *metrics.Metrics
+	store   *store.Store
+	list    *list
+	feed    *revocation.Feed
+	parts   parts
+
+	handler     *proxy.Handler
+	dataSocket  net.Listener
+	adminSocket net.Listener
+	dataServer  *http.Server
+	adminServer *http.Server
+	snapshot    atomic.Pointer[snapshot]
+	loadedAt    atomic.Int64 // Unix nanoseconds
+	draining    atomic.Bool
+	reloading   sync.Mutex // held while a configuration is read and put into force
+	reloadError atomic.Pointer[string]
+	watched     atomic.Pointer[[]string]
+	read        atomic.Pointer[string] // the fingerprint of the files as they were read
+}
+
+// New opens the store, builds the first snapshot and binds the listeners;
+// nothing is served before Run. The error is config.Problems, or says what to
+// do. A store in Redis may be down: then the gateway starts, is not ready, and
+// becomes so when the store is back.
+func New(ctx context.Context, cfg Config) (*Gateway, error) {
+	g := &Gateway{load: cfg.Load, log: cfg.Log, logLevel: cfg.LogLevel, build: cfg.Build, started: time.Now()}
+	if g.logLevel == nil {
+		g.logLevel = new(slog.LevelVar)
+	}
+	g.list = newList()
+	g.metrics = metrics.New(g.metricsConfig())
+	g.parts = parts{
+		list: g.list, stored: &auth.StoredAPIKeys{}, renewal: g.metrics.Renewal,
+		observer: func(route string) proxy.Observer { return g.metrics.Route(route) },
+	}
+	if err := g.apply(cfg.Config); err != nil {
+		return nil, err
+	}
+	g.metrics.Reloaded(true, g.started)
+	var err error
+	if g.handler, err = proxy.New(proxy.Config{State: func() *proxy.State { return g.snapshot.Load().state }, Log: g.log}); err != nil {
+		return nil, err
+	}
+	if g.dataSocket, g.adminSocket, err = listen(cfg.Config); err != nil {
+		return nil, err
+	}
+	if err := g.open(ctx, cfg.Config); err != nil {
+		_ = g.dataSocket.Close()
+		_ = g.adminSocket.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// open opens the store and makes what depends on it.
+func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
+	sc := storeConfig(cfg, g.log)
+	sc.Own = true
+	sc.Observe = func(operation string, took time.Duration, err error) {
+		if !errors.Is(err, store.ErrUnavailable) {
+			err = nil // it answered, be it with a refusal
+		}
+		g.metrics.Store(operation, took, err)
+	}
+	if g.store, err = store.Open(ctx, sc); err != nil {
+		return cfg.Problem("store.url", "%v", err)
+	}
+	g.feed, err = revocation.NewFeed(revocation.FeedConfig{
+		Source: g.store, Mirror: g.list.Mirror, Keys: g.parts.stored, Log: g.log, Propagation: g.metrics.Propagated,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := admin.New(admin.Config{
+		TokenSHA256: func() [32]byte { return g.snapshot.Load().adminToken },
+		Metrics:     g.metrics.Handler(),
+		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: g.store, Keys: g.store,
+		Reload: g, Explain: (*explainer)(g), Log: g.log, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	return g.servers(cfg, handler)
+}
+
+func storeConfig(cfg *config.Config, log *slog.Logger) store.Config {
+	return store.Config{
+		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(),
+		WaitReplicas: cfg.Store.WaitReplicas, WaitTimeout: cfg.Store.WaitTimeout.Std(), Log: log,
+	}
+}
+
+// OpenStore opens the store of a configuration for a command. An embedded one
+// that a running gateway owns is reached through that gateway.
+func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.Store, error) {
+	return store.Open(ctx, storeConfig(cfg, log))
+}
+
+// servers makes the two HTTP servers. The data server has no WriteTimeout: an
+// answer may take as long as it makes progress.
+func (g *Gateway) servers(cfg *config.Config, adminHandler http.Handler) error {
+	quiet := slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)
+	wc := wire.Config{
+		MaxHeaderBytes: int(cfg.Server.MaxHeaderBytes), ReadHeaderTimeout: cfg.Server.ReadHeaderTimeout.Std(), Log: g.log,
+	}
+	if t := g.snapshot.Load().tls; t != nil {
+		wc.TLS = t.Clone()
+		wc.TLS.GetConfigForClient = g.currentTLS
+	}
+	checked, err := wire.NewListener(g.dataSocket, wc)
+	if err != nil {
+		return err
+	}
+	g.dataSocket = checked
+	g.dataServer = &http.Server{
+		Handler: g.handler, ConnContext: wire.ConnContext, ConnState: wire.ConnState,
+		ReadHeaderTimeout: cfg.Server.ReadHeaderTimeout.Std(), IdleTimeout: cfg.Server.IdleTimeout.Std(),
+		MaxHeaderBytes: int(cfg.Server.MaxHeaderBytes), DisableGeneralOptionsHandler: true, ErrorLog: quiet,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100},
+	}
+	g.adminServer = &http.Server{
+		Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet,
+	}
+	return nil
+}
+
+// Addr is the address of the data listener.
+func (g *Gateway) Addr() net.Addr { return g.dataSocket.Addr() }
+
+// AdminAddr is the address of the admin listener.
+func (g *Gateway) AdminAddr() net.Addr { return g.adminSocket.Addr() }
+
+func (g *Gateway) metricsConfig() metrics.Config {
+	return metrics.Config{
+		Version: g.build.Version, Commit: g.build.Commit, StoreOperations: store.Operations(),
+		Revocations:   func(k auth.Kind) int { return g.list.Len()[k] },
+		RevocationAge: g.list.Age,
+		IssuerKeys: func(now time.Time) []metrics.IssuerKeys {
+			var all []metrics.IssuerKeys
+			for _, i := range g.snapshot.Load().issuers {
+				all = append(all, metrics.IssuerKeys{Issuer: i.Name, Keys: len(i.Keys.All()), Age: now.Sub(time.Unix(0, g.loadedAt.Load()))})
+			}
+			return all
+		},
+	}
+}

@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"gatehouse/auth"
+	"gatehouse/auth/keyset"
+	"gatehouse/config"
+)
+
+// Issuers returns the issuers of a configuration with their keys. The error is
+// config.Problems.
+func Issuers(cfg *config.Config) ([]*auth.Issuer, error) {
+	b := &builder{cfg: cfg}
+	issuers := b.issuers()
+	if len(b.problems) > 0 {
+		return nil, b.problems
+	}
+	return issuers, nil
+}
+
+func (b *builder) issuers() []*auth.Issuer {
+	issuers := make([]*auth.Issuer, 0, len(b.cfg.Issuers))
+	for i, c := range b.cfg.Issuers {
+		issuer := &auth.Issuer{
+			Name: c.Name, Issuer: c.Issuer, Audiences: c.Audiences, AnyAudience: c.AnyAudience,
+			Keys: auth.NewStaticKeys(b.keys(fmt.Sprintf("issuers[%d]", i), c)), Leeway: c.Leeway.Std(),
+			MaxTokenBytes: int(c.MaxTokenBytes), MaxTokenLife: c.MaxTokenLife.Std(),
+			SubjectClaim: c.SubjectClaim, Required: c.RequiredClaims,
+		}
+		if c.Renew != nil {
+			issuer.Renew = &auth.RenewPolicy{After: c.Renew.After, MaxSession: c.Renew.MaxSession.Std()}
+		}
+		issuers = append(issuers, issuer)
+	}
+	return issuers
+}
+
+// keys are the issuer's own and those of its key set, in this order.
+func (b *builder) keys(path string, c config.Issuer) []*auth.Key {
+	keys := make([]*auth.Key, 0, len(c.Keys))
+	for i, k := range c.Keys {
+		at := fmt.Sprintf("%s.keys[%d]", path, i)
+		key, field, err := makeKey(k)
+		if err != nil {
+			b.fault(at+field, err)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	if c.JWKSFile == "" {
+		return keys
+	}
+	at := path + ".jwks_file"
+	data, err := c.JWKSFile.Read()
+	if err != nil {
+		b.fault(at, err)
+		return keys
+	}
+	set, skipped, err := keyset.ParseJWKS(data, c.Algorithms)
+	if err != nil {
+		b.fault(at, err)
+		return keys
+	}
+	for _, reason := range skipped {
+		b.warnings = append(b.warnings, b.cfg.Problem(at, "%v: left out", reason).Error())
+	}
+	for _, key := range set {
+		if key.ID != "" && auth.NewStaticKeys(keys).Find(key.ID) != nil {
+			b.fault(at, fmt.Errorf("kid %q stands under keys too", key.ID))
+		}
+	}
+	return append(keys, set...)
+}
+
+// makeKey builds one key. With an error, field is the field at fault, as the
+// end of its path.
+func makeKey(k config.Key) (key *auth.Key, field string, err error) {
+	switch {
+	case k.Secret != "" || k.SecretFile != "":
+		secret, field, err := reveal(".secret", k.Secret, k.SecretFile)
+		if err != nil {
+			return nil, field, err
+		}
+		key, err = auth.NewSecretKey(k.KID, k.Algorithm, []byte(secret))
+		return key, field, err
+	case k.PrivateKey != "" || k.PrivateKeyFile != "":
+		text, field, err := reveal(".private_key", k.PrivateKey, k.PrivateKeyFile)
+		if err != nil {
+			return nil, field, err
+		}
+		private, err := keyset.PrivateKeyPEM([]byte(text))
+		if err != nil {
+			return nil, field, err
+		}
+		key, err = auth.NewSigningKey(k.KID, k.Algorithm, private)
+		return key, field, err
+	case k.PublicKey != "" || k.PublicKeyFile != "":
+		text, field := []byte(k.PublicKey), ".public_key"
+		if k.PublicKeyFile != "" {
+			field += "_file"
+			if text, err = k.PublicKeyFile.Read(); err != nil {
+				return nil, field, err
+			}
+		}
+		public, err := keyset.PublicKeyPEM(text)
+		if err != nil {
+			return nil, field, err
+		}
+		key, err = auth.NewVerificationKey(k.KID, k.Algorithm, public)
+		return key, field, err
+	}
+	return nil, "", errors.New("has no key: write public_key_file, private_key_file or secret_file")
+}
+
+// reveal returns a secret that stands in the config or in a file, and the field
+// that it came from.
+func reveal(field string, inline config.Secret, file config.File) (secret, at string, err error) {
+	if file == "" {
+		return inline.Reveal(), field, nil
+	}
+	s, err := file.ReadSecret()
+	return s.Reveal(), field + "_file", err
+}

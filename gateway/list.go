@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/auth/revocation"
+	"gatehouse/config"
+)
+
+// list is the mirror together with the configured answer to its being old. The
+// answer can change by a reload; the mirror stays.
+type list struct {
+	*revocation.Mirror
+	// limit is the age from which the list is stale, as a time.Duration.
+	limit atomic.Int64
+}
+
+func newList() *list { return &list{Mirror: revocation.NewMirror(revocation.MirrorConfig{})} }
+
+// set takes the answer from a configuration. A list that never was whole is
+// stale in either case: letting requests through without ever having seen the
+// revocations is not what `allow` means.
+func (l *list) set(cfg config.Revocation) {
+	limit := cfg.MaxStaleness.Std()
+	if cfg.WhenStale == "allow" {
+		limit = math.MaxInt64 - 1
+	}
+	l.limit.Store(int64(limit))
+}
+
+// Stale reports whether the list is too old to be trusted for what it does not
+// contain.
+func (l *list) Stale(now time.Time) bool { return l.Age(now) > time.Duration(l.limit.Load()) }

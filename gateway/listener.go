@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+
+	"gatehouse/config"
+)
+
+// tls returns the data listener's TLS configuration, nil without a certificate.
+func (b *builder) tls() *tls.Config {
+	files := b.cfg.Server.TLS
+	if files.CertFile == "" {
+		return nil
+	}
+	cert, err := tls.LoadX509KeyPair(string(files.CertFile), string(files.KeyFile))
+	if err != nil {
+		b.fault("server.tls.cert_file", fmt.Errorf("the certificate and its key cannot be used: %w", err))
+		return nil
+	}
+	// Clients without TLS 1.2 have been out of support for a decade.
+	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	if files.ClientCAFile != "" {
+		pem, err := files.ClientCAFile.Read()
+		if err != nil {
+			b.fault("server.tls.client_ca_file", err)
+			return nil
+		}
+		t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		if !t.ClientCAs.AppendCertsFromPEM(pem) {
+			b.fault("server.tls.client_ca_file", errors.New("there is no certificate in it: want PEM"))
+			return nil
+		}
+	}
+	return t
+}
+
+// adminToken returns the hash of the admin API's token, zero when there is none.
+func (b *builder) adminToken() [32]byte {
+	var none [32]byte
+	token, field, err := reveal(".token", b.cfg.Admin.Token, b.cfg.Admin.TokenFile)
+	switch {
+	case err != nil:
+		b.fault("admin"+field, err)
+		return none
+	case token == "" && b.cfg.Admin.TokenFile == "":
+		return none
+	case len(token) < minAdminToken:
+		b.fault("admin"+field, fmt.Errorf("the token has %d bytes: it needs at least %d random ones, as openssl rand -hex 16 prints", len(token), minAdminToken))
+		return none
+	}
+	return sha256.Sum256([]byte(token))
+}
+
+// minAdminToken is the least length of the admin token, in bytes: 128 bits in
+// hex have 32, in base64 22.
+const minAdminToken = 22
+
+// listen binds the two addresses. What fails is told with the key of the
+// address.
+func listen(cfg *config.Config) (data, admin net.Listener, err error) {
+	var problems config.Problems
+	bind := func(path, address string) net.Listener {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			problems = append(problems, cfg.Problem(path, "cannot listen: %v", err))
+		}
+		return l
+	}
+	data, admin = bind("server.listen", cfg.Server.Listen), bind("admin.listen", cfg.Admin.Listen)
+	if len(problems) == 0 {
+		return data, admin, nil
+	}
+	for _, l := range []net.Listener{data, admin} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	return nil, nil, problems
+}
