@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,7 +41,7 @@ func (f Format) String() string { return formats[f] }
 
 // ClaimHeader sends one claim upstream.
 type ClaimHeader struct {
-	Claim  string // a path, see Claims.Lookup
+	Claim  string // a path, see Claims.Lookup; empty: the issuer's subject claim
 	Header string // canonical
 	Format Format
 }
@@ -77,18 +78,19 @@ type rendered struct {
 // render writes the claims as headers. A claim that is absent or null sets no
 // header. One that cannot be sent without changing its meaning makes ok false:
 // sending less, or something else, could make the caller someone else.
-func (f *Forward) render(c Claims) *rendered {
+func (f *Forward) render(c Claims, subjectClaim string) *rendered {
 	r := &rendered{forward: f, ok: true, headers: make([]HeaderValue, 0, len(f.Claims))}
 	total := 0
 	for _, h := range f.Claims {
-		v := c.Lookup(h.Claim)
+		path := cmp.Or(h.Claim, subjectClaim)
+		v := c.Lookup(path)
 		if v == nil {
 			continue
 		}
 		s, ok := h.Format.write(v)
 		total += len(s)
 		if !ok || len(s) > maxHeaderValue || total > maxHeaderValues {
-			return &rendered{forward: f, failed: h.Claim}
+			return &rendered{forward: f, failed: path}
 		}
 		r.headers = append(r.headers, HeaderValue{Name: h.Header, Value: []string{s}})
 	}

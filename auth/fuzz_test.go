@@ -87,7 +87,7 @@ func FuzzClaims(f *testing.F) {
 			t.Fatalf("%q at %q gave %q", text, path, v)
 		}
 		forward := &Forward{Claims: []ClaimHeader{{Claim: path, Header: "X-A", Format: Format(format % uint8(formatCount))}}}
-		for _, h := range forward.render(c).headers {
+		for _, h := range forward.render(c, "sub").headers {
 			checkHeaderValue(t, h.Value[0])
 		}
 	})

@@ -182,7 +182,7 @@ func (t *Token) forAudience() bool {
 func (t *Token) headers(f *Forward) *rendered {
 	r := t.rendered.Load()
 	if r == nil || r.forward != f {
-		r = f.render(t.Claims)
+		r = f.render(t.Claims, t.issuer.SubjectClaim)
 		t.rendered.Store(r)
 	}
 	return r

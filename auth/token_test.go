@@ -599,9 +599,13 @@ func TestRequiredClaims(t *testing.T) {
 func TestSubjectClaim(t *testing.T) {
 	f := newFixture(t, "HS256")
 	f.issuer.SubjectClaim = "user.id"
+	f.policy.Forward.Claims = []ClaimHeader{{Header: "X-User-Id"}}
 	d := f.want(f.token(map[string]any{"user": map[string]any{"id": "u7"}}), OK)
 	if d.Principal.Token.Subject() != "u7" {
 		t.Errorf("subject %q", d.Principal.Token.Subject())
+	}
+	if got := headersOf(d); got["X-User-Id"] != "u7" {
+		t.Errorf("forwarded %q", got)
 	}
 	f.want(f.token(map[string]any{"user": map[string]any{"id": []string{"u7"}}, "jti": "t2"}), TokenClaims)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"gatehouse/auth"
 	"gatehouse/config"
@@ -130,6 +131,10 @@ func (b *builder) forward(path string, f config.Forward) *auth.Forward {
 		format, ok := auth.ParseFormat(c.Format)
 		if !ok {
 			b.fault(fmt.Sprintf("%s.forward.claims[%d].format", path, i), errors.New("is not a format"))
+		}
+		// X-User-Id carries the subject, whatever claim of the issuer's that is.
+		if c.Claim == "sub" && strings.EqualFold(c.Header, "X-User-Id") {
+			c.Claim = ""
 		}
 		forward.Claims = append(forward.Claims, auth.ClaimHeader{Claim: c.Claim, Header: http.CanonicalHeaderKey(c.Header), Format: format})
 	}

@@ -330,3 +330,28 @@ func TestBytesPerEntry(t *testing.T) {
 		}
 	}
 }
+
+// TestFind crafts keys that agree in one half, which hashes do not do.
+func TestFind(t *testing.T) {
+	tab := newTable(8)
+	put := func(hi, lo, times uint64) {
+		s, found := tab.find(hi, lo)
+		if found {
+			t.Errorf("%x %x is there already", hi, lo)
+		}
+		s.fill(hi, lo, times)
+	}
+	const last = math.MaxUint64 &^ kindMask // the end of the table, so that probing wraps
+	put(1, last|1, 11)
+	put(2, last|2, 12)
+	put(0, 8|1, 13)
+	put(0, 1, 14)
+	for _, c := range []struct{ hi, lo, want uint64 }{
+		{1, last, 11}, {1, last | 7, 11}, {2, last, 12}, {0, 8, 13}, {0, 0, 14}, {3, last, 0}, {1, 8, 0}, {1, 0, 0},
+	} {
+		s, found := tab.find(c.hi, c.lo)
+		if found != (c.want != 0) || s.times.Load() != c.want {
+			t.Errorf("%x %x: %d, want %d", c.hi, c.lo, s.times.Load(), c.want)
+		}
+	}
+}
