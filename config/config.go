@@ -1,0 +1,68 @@
+package config
+
+import "net/netip"
+
+// Config is one gateway.yaml with its defaults filled in. It is not changed
+// after Load.
+type Config struct {
+	Server     Server        `yaml:"server" doc:"The data listener: what clients connect to."`
+	Admin      Admin         `yaml:"admin" doc:"The admin listener: probes, metrics and the admin API."`
+	Store      Store         `yaml:"store" doc:"Where revocations and keys made at run time are kept."`
+	Revocation Revocation    `yaml:"revocation" doc:"How each replica treats its copy of the revocation list."`
+	APIKeys    APIKeys       `yaml:"api_keys" doc:"The client applications that are let in."`
+	Issuers    []Issuer      `yaml:"issuers" doc:"Whose bearer tokens are accepted."`
+	Defaults   RouteDefaults `yaml:"defaults" doc:"What routes have that do not say otherwise: any field of a route but name and match. A route's own key replaces the default, lists as a whole; the keys of require and forward count one by one."`
+	Routes     []Route       `yaml:"routes" doc:"What is forwarded where, and on what terms. A request that no route matches is answered 404."`
+	Log        Log           `yaml:"log" doc:"What is written to standard error."`
+
+	source
+}
+
+// Server is the data listener.
+type Server struct {
+	Listen            string         `yaml:"listen" default:"127.0.0.1:8080" doc:"Address to listen on, host:port. An empty host is all interfaces, port 0 any free port."`
+	TLS               TLS            `yaml:"tls" doc:"With a certificate the listener speaks TLS only. The files are read again when they change."`
+	ReadHeaderTimeout Duration       `yaml:"read_header_timeout" default:"5s" min:"100ms" max:"10m" doc:"Time for a request's header, from the connection's first moment, also when nothing is sent."`
+	IdleTimeout       Duration       `yaml:"idle_timeout" default:"120s" min:"1s" max:"1h" doc:"How long a connection is kept between requests."`
+	BodyIdleTimeout   Duration       `yaml:"body_idle_timeout" default:"30s" min:"1s" max:"1h" doc:"A request whose body makes no progress for this long is answered 408."`
+	MaxHeaderBytes    Size           `yaml:"max_header_bytes" default:"32KiB" min:"1KiB" max:"1MiB" doc:"Largest request header; more is answered 431. Independent of it: at most 100 header lines and 8 KiB of query."`
+	MaxBodyBytes      Size           `yaml:"max_body_bytes" default:"10MiB" doc:"Largest request body; more is answered 413. 0: no limit."`
+	DrainTimeout      Duration       `yaml:"drain_timeout" default:"20s" max:"1h" doc:"After SIGTERM: time for requests under way. 0: they are cut off."`
+	DrainDelay        Duration       `yaml:"drain_delay" default:"0s" max:"10m" doc:"After SIGTERM: how long new connections are still accepted, for load balancers to notice that /readyz says 503."`
+	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks (CIDR) of proxies in front whose X-Forwarded-* and X-Request-Id are believed. Nobody's are by default."`
+}
+
+// TLS is the certificate of a listener, and who must show one to it.
+type TLS struct {
+	CertFile     File `yaml:"cert_file" doc:"Certificate chain in PEM."`
+	KeyFile      File `yaml:"key_file" private:"true" doc:"The certificate's private key in PEM."`
+	ClientCAFile File `yaml:"client_ca_file" doc:"Authorities in PEM. With them a client must show a certificate that one of them signed."`
+}
+
+// Admin is the admin listener.
+type Admin struct {
+	Listen    string `yaml:"listen" default:"127.0.0.1:9090" doc:"Address of /livez, /readyz, /metrics and the admin API, host:port."`
+	Token     Secret `yaml:"token" doc:"Bearer token of the admin API. Without token and token_file the API is off; probes and metrics stay."`
+	TokenFile File   `yaml:"token_file" private:"true" doc:"File with that token, less one trailing line end."`
+}
+
+// Store is where revocations and keys made at run time are kept.
+type Store struct {
+	URL          StoreURL `yaml:"url" default:"file:gatehouse.db" doc:"file:PATH (embedded and durable), memory: (for tests), redis://[user:password@]host:6379/0, rediss:// (TLS), redis+sentinel://[user:password@]host:26379,host:26379/0?master=NAME or redis+cluster://[user:password@]host:6379,host:6379. Take a password from a file with ${file:…}."`
+	Timeout      Duration `yaml:"timeout" default:"200ms" min:"1ms" max:"1m" doc:"Time for one operation. No request waits for the store; writes and the feed do."`
+	WaitReplicas int      `yaml:"wait_replicas" default:"0" min:"0" max:"16" doc:"How many Redis replicas must have a revocation before it is acknowledged. 0: none."`
+	WaitTimeout  Duration `yaml:"wait_timeout" default:"100ms" min:"1ms" max:"1m" doc:"Time for those replicas to answer."`
+}
+
+// Revocation is how a replica treats its copy of the revocation list.
+type Revocation struct {
+	MaxStaleness Duration `yaml:"max_staleness" default:"5s" min:"100ms" max:"24h" doc:"Age at which a replica's copy of the revocation list is no longer trusted."`
+	WhenStale    string   `yaml:"when_stale" default:"deny" oneof:"deny,allow" doc:"What then happens to tokens and keys that the copy does not know to be revoked: deny answers 503, allow lets them through."`
+}
+
+// Log is what is written to standard error.
+type Log struct {
+	Level  string `yaml:"level" default:"info" oneof:"debug,info,warn,error" doc:"Least level that is written."`
+	Format string `yaml:"format" default:"json" oneof:"json,text" doc:"Form of the lines."`
+	Access bool   `yaml:"access" default:"true" doc:"One line for each request."`
+}

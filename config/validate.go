@@ -1,0 +1,214 @@
+package config
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// validator checks what a config means, as far as that needs no key material.
+type validator struct {
+	*Config
+	decoded  Problems // what was found before; it is not reported again in other words
+	problems Problems
+}
+
+// validate returns what is wrong with the config beyond what decoding found.
+func (c *Config) validate(decoded Problems) Problems {
+	v := &validator{Config: c, decoded: decoded}
+	v.server()
+	v.store()
+	v.apiKeys()
+	v.issuers()
+	v.routes()
+	return v.problems
+}
+
+// fault notes a problem, unless the value at path, one in it, or one that it is
+// in could not be read in the first place.
+func (v *validator) fault(path, format string, args ...any) {
+	for _, p := range v.decoded {
+		if within(p.Path, path) || within(path, p.Path) {
+			return
+		}
+	}
+	v.problems = append(v.problems, v.Problem(path, format, args...))
+}
+
+// broken reports whether something in the value at path could not be read, so
+// that what is missing in it means nothing.
+func (v *validator) broken(path string) bool {
+	return slices.ContainsFunc(v.decoded, func(p Problem) bool { return within(p.Path, path) })
+}
+
+// within reports whether path is outer or something in it.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func (v *validator) server() {
+	v.address("server.listen", v.Server.Listen)
+	v.address("admin.listen", v.Admin.Listen)
+	if v.Server.Listen == v.Admin.Listen && !strings.HasSuffix(v.Admin.Listen, ":0") {
+		v.fault("admin.listen", "is the address of server.listen too: probes and the admin API have a listener of their own")
+	}
+	for i, network := range v.Server.TrustedProxies {
+		path := fmt.Sprintf("server.trusted_proxies[%d]", i)
+		switch {
+		case !network.IsValid():
+			v.fault(path, "is empty")
+		case network != network.Masked():
+			v.fault(path, "has bits set beyond its prefix length")
+		}
+	}
+	tls := v.Server.TLS
+	switch {
+	case tls.CertFile != "" && tls.KeyFile == "":
+		v.fault("server.tls.key_file", "is missing: a certificate needs its private key")
+	case tls.CertFile == "" && tls.KeyFile != "":
+		v.fault("server.tls.cert_file", "is missing: a private key needs its certificate")
+	case tls.CertFile == "" && tls.ClientCAFile != "":
+		v.fault("server.tls.client_ca_file", "needs cert_file and key_file: without TLS no client can show a certificate")
+	}
+	if v.Admin.Token != "" && v.Admin.TokenFile != "" {
+		v.fault("admin.token_file", "token is set too: keep one of the two")
+	}
+}
+
+func (v *validator) address(path, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		v.fault(path, "is not an address such as 127.0.0.1:8080 or :8080")
+	}
+}
+
+// redisSchemes are the schemes of a store that other replicas share.
+var redisSchemes = []string{"redis", "rediss", "redis+sentinel", "redis+cluster"}
+
+func (v *validator) store() {
+	const path = "store.url"
+	scheme, rest, _ := strings.Cut(v.Store.URL.Reveal(), ":")
+	switch {
+	case scheme == "file":
+		v.storeFile(rest)
+	case scheme == "memory":
+		if rest != "" {
+			v.fault(path, "memory: stands alone")
+		}
+	case !slices.Contains(redisSchemes, scheme):
+		v.fault(path, "must begin with file:, memory:, redis://, rediss://, redis+sentinel:// or redis+cluster://")
+	default:
+		authority, found := strings.CutPrefix(rest, "//")
+		hosts := authority[strings.LastIndexByte(authority, '@')+1:]
+		if !found || hosts == "" || strings.ContainsAny(hosts[:1], "/?#") {
+			v.fault(path, "names no host, as in %s://127.0.0.1:6379", scheme)
+		}
+		if scheme == "redis+sentinel" && !strings.Contains(hosts, "master=") {
+			v.fault(path, "needs ?master=NAME, the name by which the sentinels know the master")
+		}
+	}
+	if v.Store.WaitReplicas > 0 && !slices.Contains(redisSchemes, scheme) {
+		v.fault("store.wait_replicas", "is for Redis: this store has no replicas")
+	}
+}
+
+// storeFile makes the path of the embedded store absolute.
+func (v *validator) storeFile(path string) {
+	if strings.HasPrefix(path, "//") { // file:///var/lib, as file managers write it
+		path = strings.TrimPrefix(path, "//")
+	}
+	if path == "" {
+		v.fault("store.url", "names no file, as in file:gatehouse.db")
+		return
+	}
+	path = v.resolve(path)
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		v.fault("store.url", "the folder of the file does not exist")
+	}
+	v.Store.URL = StoreURL("file:" + path)
+}
+
+func (v *validator) apiKeys() {
+	v.header("api_keys.header", v.APIKeys.Header)
+	seen := map[Hash]string{} // path of the key with that hash
+	for i, key := range v.APIKeys.Keys {
+		path := fmt.Sprintf("api_keys.keys[%d]", i)
+		v.name(path+".id", key.ID)
+		switch first, again := seen[key.SHA256]; {
+		case key.SHA256 == sha256.Sum256(nil):
+			v.fault(path+".sha256", "is the hash of an empty key: hash the key itself, with gatehouse key hash")
+		case again:
+			v.fault(path+".sha256", "is the hash of %s too: a key is entered once", v.line(first))
+		default:
+			seen[key.SHA256] = path
+		}
+		v.references(path+".routes", key.Routes, "routes", "route", "opens no route: remove the key to open all")
+	}
+}
+
+// references checks a list of names against those of the items of another list.
+// An empty list could mean all or none, and is refused.
+func (v *validator) references(path string, names []string, list, noun, whenEmpty string) {
+	if names != nil && len(names) == 0 {
+		v.fault(path, "%s", whenEmpty)
+	}
+	if v.broken(list) {
+		return
+	}
+	var known []string
+	switch list {
+	case "routes":
+		for _, r := range v.Routes {
+			known = append(known, r.Name)
+		}
+	case "issuers":
+		for _, is := range v.Issuers {
+			known = append(known, is.Name)
+		}
+	}
+	for i, name := range names {
+		if !slices.Contains(known, name) {
+			v.fault(fmt.Sprintf("%s[%d]", path, i), "no %s has that name%s", noun, suggest(name, known))
+		}
+	}
+}
+
+const nameBytes = 128
+
+// name checks a name that the user has chosen. It becomes a metric label, a log
+// field and a part of URLs.
+func (v *validator) name(path, name string) {
+	odd := strings.ContainsFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("-._:@", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+	if odd || name == "" || len(name) > nameBytes {
+		v.fault(path, "must be 1 to %d letters, digits and - . _ : @", nameBytes)
+	}
+}
+
+// unique checks that names, which stand at those paths, differ.
+func (v *validator) unique(seen map[string]string, name, path string) {
+	if first, again := seen[name]; again && name != "" {
+		v.fault(path, "is the name of %s too", v.line(first))
+		return
+	}
+	seen[name] = path
+}
+
+// filled checks that no string of a list is empty.
+func (v *validator) filled(path string, list []string) {
+	for i, s := range list {
+		if s == "" {
+			v.fault(fmt.Sprintf("%s[%d]", path, i), "is empty")
+		}
+	}
+}
