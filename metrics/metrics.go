@@ -1,0 +1,231 @@
+package metrics
+
+import (
+	"math"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gatehouse/auth"
+)
+
+// The series, by name and labels, as the contract has them.
+var (
+	requestsTotal         = desc("requests_total", "Requests that were answered.", "route", "method", "status")
+	requestDuration       = desc("request_duration_seconds", "Time from a request's head to the end of its answer.", "route")
+	decisionsTotal        = desc("auth_decisions_total", "Decisions whether a request is let through.", "route", "result", "reason")
+	upstreamDuration      = desc("upstream_duration_seconds", "Time until the upstream's final response header.", "route")
+	renewalsTotal         = desc("renewals_total", "Tokens that were due for renewal, by what came of it.", "issuer", "result")
+	revocations           = desc("revocations", "Entries in this replica's copy of the revocation list.", "kind")
+	revocationAge         = desc("revocation_age_seconds", "Age of this replica's copy of the revocation list.")
+	revocationPropagation = desc("revocation_propagation_seconds", "Time from a revocation's acknowledgement to its being in force in this replica.")
+	storeUp               = desc("store_up", "1 if the store answered when it was last asked, else 0.")
+	storeDuration         = desc("store_duration_seconds", "Time that an operation on the store took.", "operation")
+	reloadSuccess         = desc("config_reload_success", "1 if the configuration was accepted when it was last read, else 0.")
+	reloadedTimestamp     = desc("config_reloaded_timestamp_seconds", "Unix time since when the configuration is in force.")
+	issuerKeys            = desc("issuer_keys", "Keys by which tokens of the issuer are verified.", "issuer")
+	issuerKeysAge         = desc("issuer_keys_age_seconds", "Time since the issuer's keys were last read.", "issuer")
+	buildInfo             = desc("build_info", "1; the labels say what is running.", "version", "commit", "go")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("gatehouse_"+name, help, labels, nil)
+}
+
+// Config says what is asked at each scrape. A nil function leaves its series
+// out.
+type Config struct {
+	Version string
+	Commit  string
+	// StoreOperations are the values of the label `operation`.
+	StoreOperations []string
+	// Revocations is the number of entries of that kind.
+	Revocations func(auth.Kind) int
+	// RevocationAge is the age of the copy of the revocation list. The longest
+	// duration there is stands for a list that was never whole, shown as +Inf.
+	RevocationAge func(now time.Time) time.Duration
+	// IssuerKeys tells of each issuer's keys.
+	IssuerKeys func(now time.Time) []IssuerKeys
+}
+
+// IssuerKeys tells how many keys an issuer has and when they were read.
+type IssuerKeys struct {
+	Issuer string
+	Keys   int
+	Age    time.Duration
+}
+
+// Metrics is every collector of the process.
+type Metrics struct {
+	cfg      Config
+	registry *prometheus.Registry
+
+	routes  sync.Map // name → *Route
+	issuers sync.Map // name → *renewals
+
+	propagation histogram
+	store       map[string]*histogram // by operation; never written after New
+	storeUp     atomic.Bool
+	reloadOK    atomic.Bool
+	reloadedAt  atomic.Int64 // Unix nanoseconds; 0: never
+}
+
+// renewals counts by auth.RenewResult, of which there are fewer than 8.
+type renewals [8]atomic.Uint64
+
+// New returns the metrics of a process that has not read its configuration and
+// not asked its store yet.
+func New(cfg Config) *Metrics {
+	m := &Metrics{cfg: cfg, registry: prometheus.NewRegistry(), store: make(map[string]*histogram, len(cfg.StoreOperations))}
+	for _, operation := range cfg.StoreOperations {
+		m.store[operation] = new(histogram)
+	}
+	m.registry.MustRegister(
+		collector{m},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler answers a scrape.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Route returns the counters of the route with that name, which go on where
+// they were when the route was there before; the empty name stands for
+// requests that no route matches. It is meant for the time at which a
+// configuration is built, not for each request.
+func (m *Metrics) Route(name string) *Route {
+	if name == "" {
+		name = noRoute
+	}
+	return loadOrNew[Route](&m.routes, name)
+}
+
+// Renewal counts what came of a renewal. The name is the issuer's configured
+// one.
+func (m *Metrics) Renewal(issuer string, result auth.RenewResult) {
+	loadOrNew[renewals](&m.issuers, issuer)[result].Add(1)
+}
+
+// Retain drops the series of all routes and issuers but those with these
+// names. A request that is under way on a dropped route is not counted.
+func (m *Metrics) Retain(routes, issuers []string) {
+	retain(&m.routes, append([]string{noRoute}, routes...))
+	retain(&m.issuers, issuers)
+}
+
+// Propagated counts how long a revocation took to arrive in this replica.
+func (m *Metrics) Propagated(took time.Duration) { m.propagation.observe(took) }
+
+// Store counts an operation on the store; err is nil unless the store could
+// not be had. An operation that Config does not name has no series.
+func (m *Metrics) Store(operation string, took time.Duration, err error) {
+	m.storeUp.Store(err == nil)
+	if h := m.store[operation]; h != nil {
+		h.observe(took)
+	}
+}
+
+// Reloaded notes that the configuration was read at that time, and whether it
+// is in force now.
+func (m *Metrics) Reloaded(ok bool, at time.Time) {
+	m.reloadOK.Store(ok)
+	if ok {
+		m.reloadedAt.Store(at.UnixNano())
+	}
+}
+
+func loadOrNew[T any](m *sync.Map, name string) *T {
+	v, ok := m.Load(name)
+	if !ok {
+		v, _ = m.LoadOrStore(name, new(T))
+	}
+	return v.(*T)
+}
+
+func retain(m *sync.Map, names []string) {
+	m.Range(func(name, _ any) bool {
+		if !slices.Contains(names, name.(string)) {
+			m.Delete(name)
+		}
+		return true
+	})
+}
+
+// collector is the side of Metrics that the registry sees.
+type collector struct{ m *Metrics }
+
+// Describe tells the registry every series there can be, so that a name or a
+// label that is used twice is found at the start.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, revocations, revocationAge,
+		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, buildInfo,
+	} {
+		ch <- d
+	}
+}
+
+// Collect reads everything for one scrape.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	m, now := c.m, time.Now()
+	m.routes.Range(func(name, route any) bool {
+		route.(*Route).collect(ch, name.(string))
+		return true
+	})
+	m.issuers.Range(func(name, counts any) bool {
+		for _, result := range auth.RenewResults() {
+			ch <- counter(renewalsTotal, counts.(*renewals)[result].Load(), name.(string), result.String())
+		}
+		return true
+	})
+	m.propagation.collect(ch, revocationPropagation)
+	for operation, h := range m.store {
+		h.collect(ch, storeDuration, operation)
+	}
+	ch <- gauge(storeUp, truth(m.storeUp.Load()))
+	ch <- gauge(reloadSuccess, truth(m.reloadOK.Load()))
+	ch <- gauge(reloadedTimestamp, float64(m.reloadedAt.Load())/1e9)
+	ch <- gauge(buildInfo, 1, m.cfg.Version, m.cfg.Commit, runtime.Version())
+	m.ask(ch, now)
+}
+
+// ask collects what others keep.
+func (m *Metrics) ask(ch chan<- prometheus.Metric, now time.Time) {
+	if m.cfg.Revocations != nil {
+		for _, kind := range auth.Kinds() {
+			ch <- gauge(revocations, float64(m.cfg.Revocations(kind)), kind.String())
+		}
+	}
+	if m.cfg.RevocationAge != nil {
+		age := m.cfg.RevocationAge(now)
+		seconds := age.Seconds()
+		if age == math.MaxInt64 {
+			seconds = math.Inf(1)
+		}
+		ch <- gauge(revocationAge, seconds)
+	}
+	if m.cfg.IssuerKeys != nil {
+		for _, k := range m.cfg.IssuerKeys(now) {
+			ch <- gauge(issuerKeys, float64(k.Keys), k.Issuer)
+			ch <- gauge(issuerKeysAge, k.Age.Seconds(), k.Issuer)
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
