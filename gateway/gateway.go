@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,6 +119,7 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	handler, err := admin.New(admin.Config{
 		TokenSHA256: func() [32]byte { return g.snapshot.Load().adminToken },
+		Hosts:       adminHosts(cfg.Admin.Listen),
 		Metrics:     g.metrics.Handler(),
 		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: g.store, Keys: g.store,
 		Reload: g, Explain: (*explainer)(g), Log: g.log, Now: time.Now,
@@ -126,6 +128,19 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	return g.servers(cfg, handler)
+}
+
+// adminHosts are the names by which the admin listener may be called besides
+// addresses and local names: the one in its address, and the machine's own.
+func adminHosts(address string) []string {
+	var hosts []string
+	if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	if host, err := os.Hostname(); err == nil {
+		hosts = append(hosts, host)
+	}
+	return hosts
 }
 
 func storeConfig(cfg *config.Config, log *slog.Logger) store.Config {

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+)
+
+func TestCheckFindsWhatLoadCannot(t *testing.T) {
+	folder := t.TempDir()
+	for name, content := range map[string]string{
+		"public.pem": "no PEM", "short.secret": "short", "set.json": `{"keys":[]}`, "cert.pem": "x", "key.pem": "y", "token": "short",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(folder, "gateway.yaml")
+	cfg, err := config.Parse(file, []byte(`server:
+  tls: {cert_file: cert.pem, key_file: key.pem}
+admin: {token_file: token}
+store: {url: "memory:"}
+issuers:
+  - name: a
+    issuer: a
+    any_audience: true
+    jwks_file: set.json
+    algorithms: [RS256]
+    keys:
+      - {kid: k1, algorithm: RS256, public_key_file: public.pem}
+      - {kid: k2, algorithm: HS256, secret_file: short.secret}
+      - {kid: k3, algorithm: HS256, secret: also short}
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Check(cfg)
+	for _, want := range []string{
+		":12:54: issuers[0].keys[0].public_key_file: no PEM block",
+		":13:50: issuers[0].keys[1].secret_file: the secret for HS256 has 5 bytes",
+		":14:45: issuers[0].keys[2].secret: the secret for HS256 has 10 bytes",
+		":9:16: issuers[0].jwks_file: the key set has no key",
+		":2:20: server.tls.cert_file: the certificate and its key cannot be used",
+		":3:21: admin.token_file: the token has 5 bytes",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in\n%v", want, err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "also short") {
+		t.Error("a secret is shown")
+	}
+}
+
+func TestExplain(t *testing.T) {
+	cfg, err := config.Parse("gateway.yaml", []byte(yaml("http://127.0.0.1:1", "")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/orders/7", nil)
+	r.Header.Set("Api-Key", "web-key")
+	r.Header.Set("Authorization", "Bearer "+(&rig{t: t}).token(nil))
+	e, err := Explain(t.Context(), cfg, r, time.Now(), slog.New(slog.DiscardHandler))
+	if err != nil || !e.Allowed || e.Route != "orders" {
+		t.Errorf("%+v %v", e, err)
+	}
+	// A store that cannot be had: serve would not let this through either.
+	cfg.Store.URL = "redis://127.0.0.1:1"
+	if e, err = Explain(t.Context(), cfg, r, time.Now(), slog.New(slog.DiscardHandler)); err == nil || e.Allowed || e.Reason != auth.RevocationStale {
+		t.Errorf("without a store: %+v %v", e, err)
+	}
+}
