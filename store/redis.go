@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"gatehouse/auth/revocation"
+)
+
+// batch is how many entries are asked for at once.
+const batch = 1000
+
+// redisStore is a store in Redis. It reads from masters only: a replica may be
+// behind.
+type redisStore struct {
+	cfg    Config
+	client redis.UniversalClient
+	keys   redisKeys
+}
+
+func openRedis(ctx context.Context, cfg Config) (backend, error) {
+	client, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	r := &redisStore{cfg: cfg, client: client, keys: keysOf(0)}
+	if err := r.checkEviction(ctx); errors.Is(err, errEvicts) {
+		return nil, errors.Join(err, client.Close())
+	} else if reply := redis.Error(nil); errors.As(err, &reply) { // it answers; one that does not is asked again
+		r.cfg.Log.Warn("store: Redis did not say what it does when its memory is full", "error", err)
+	}
+	return r, nil
+}
+
+var errEvicts = errors.New("this Redis drops entries when its memory is full " +
+	"(maxmemory-policy allkeys-…), which would bring revoked tokens back; set its maxmemory-policy to noeviction")
+
+// checkEviction returns errEvicts when the server may drop entries of ours.
+// Any other error means that it did not say. INFO is asked, since CONFIG is
+// often forbidden.
+func (r *redisStore) checkEviction(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	info, err := r.client.Info(ctx, "memory").Result()
+	if strings.Contains(info, "maxmemory_policy:allkeys-") {
+		return fmt.Errorf("%w: %w", ErrUnavailable, errEvicts)
+	}
+	return r.failed(err)
+}
+
+func (r *redisStore) write(ctx context.Context, e revocation.Event) error {
+	script, args := scriptRevoke, []any{rand.Text(), streamRetention.Milliseconds()}
+	sum := hex.EncodeToString(e.Key.SHA256[:])
+	switch e.Op {
+	case revocation.KeyPut:
+		record, err := encodeKey(e.Key)
+		if err != nil {
+			return err
+		}
+		script, args = scriptPutKey, append(args, sum, record)
+	case revocation.KeyDeleted:
+		script, args = scriptDeleteKey, append(args, sum)
+	default:
+		args = append(args, revocationName(e.Revocation), e.Revocation.BeforeSeconds(), e.Revocation.UntilSeconds(),
+			int(trimSlack.Seconds()), trimPerWrite)
+	}
+	if r.cfg.WaitReplicas <= 0 {
+		ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+		defer cancel()
+		return r.failed(r.client.Eval(ctx, script, r.keys.all(), args...).Err())
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout+r.cfg.WaitTimeout)
+	defer cancel()
+	// WAIT counts what was written on its own connection. Watch lends one, of
+	// the node that has the key.
+	return r.failed(r.client.Watch(ctx, func(tx *redis.Tx) error {
+		if err := tx.Eval(ctx, script, r.keys.all(), args...).Err(); err != nil {
+			return err
+		}
+		n, err := tx.Wait(ctx, r.cfg.WaitReplicas, r.cfg.WaitTimeout).Result()
+		if err == nil && n < int64(r.cfg.WaitReplicas) {
+			return fmt.Errorf("%d of %d replicas acknowledged the write within %s", n, r.cfg.WaitReplicas, r.cfg.WaitTimeout)
+		}
+		return err
+	}, r.keys.epoch))
+}
+
+func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
+	// Any other error comes back with what is asked next.
+	if err := r.checkEviction(ctx); errors.Is(err, errEvicts) {
+		return "", err
+	}
+	at, err := r.position(ctx)
+	if err != nil {
+		return "", err
+	}
+	err = r.scan(ctx, r.keys.apiKeys, func(sum, record string) error {
+		k, err := parseKeyHex(sum, record)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return yield(revocation.Event{Op: revocation.KeyPut, Key: k})
+	})
+	if err != nil {
+		return "", err
+	}
+	return at, r.scan(ctx, r.keys.entries, func(name, times string) error {
+		entry, err := parseRevocation(name, times)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return yield(revocation.Event{Op: revocation.Revoked, Revocation: entry})
+	})
+}
+
+// position is the epoch and the id of the log's last entry.
+func (r *redisStore) position(ctx context.Context) (revocation.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	at, err := r.client.Eval(ctx, scriptPosition, []string{r.keys.epoch, r.keys.stream}, rand.Text()).StringSlice()
+	if err != nil {
+		return "", r.failed(err)
+	}
+	return position(at[0], at[1]), nil
+}
+
+func position(epoch, id string) revocation.Position { return revocation.Position(epoch + " " + id) }
+
+// scan yields a hash's fields and values. One that is there throughout comes
+// at least once.
+func (r *redisStore) scan(ctx context.Context, key string, yield func(field, value string) error) error {
+	page := func(cursor uint64) ([]string, uint64, error) {
+		ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+		defer cancel()
+		return r.client.HScan(ctx, key, cursor, "", batch).Result()
+	}
+	for cursor := uint64(0); ; {
+		pairs, next, err := page(cursor)
+		if err != nil {
+			return r.failed(err)
+		}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if err := yield(pairs[i], pairs[i+1]); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+func (r *redisStore) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	return r.failed(r.client.Ping(ctx).Err())
+}
+
+func (r *redisStore) close() error { return r.client.Close() }
+
+// redisHints say what to do about what Redis answers, by how that begins.
+var redisHints = []struct{ prefix, hint string }{
+	{"NOAUTH", "store.url needs a user and password"},
+	{"ERR Protocol error: unauthenticated", "store.url needs a user and password"},
+	{"WRONGPASS", "the user or password in store.url is wrong"},
+	{"NOPERM", "the user in store.url lacks a right; the rights needed are in the package doc of store"},
+	{"READONLY", "this server is a replica; store.url must name the master, or use redis+sentinel://"},
+	{"LOADING", "the server is still loading its data"},
+	{"OOM", "the server's memory is full; raise maxmemory"},
+	{"MISCONF", "the server cannot write to its disk"},
+	{"NOREPLICAS", "the server has too few replicas (min-replicas-to-write)"},
+	{"MASTERDOWN", "the server has lost its master"},
+	{"CLUSTERDOWN", "the cluster is down"},
+}
+
+// failed puts ErrUnavailable around an error, and what to do about it.
+func (r *redisStore) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, h := range redisHints {
+		if strings.HasPrefix(err.Error(), h.prefix) {
+			return fmt.Errorf("%w: %s: %w", ErrUnavailable, h.hint, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"gatehouse/auth/revocation"
+)
+
+// The owner of a file does for others what they ask on a socket beside it. A
+// connection carries one request and the replies to it, by encoding/gob: any
+// number of events, and one last reply that says how it ended. Whoever may
+// open the socket may open the file, so there is no more to check than that.
+
+type socketRequest struct {
+	Op    string // ping, write, snapshot, follow
+	Event revocation.Event
+	From  revocation.Position
+}
+
+type socketReply struct {
+	Event    revocation.Event
+	Last     bool // no event; how it ended is below
+	Position revocation.Position
+	Gap      bool
+	Error    string // empty: well
+}
+
+const (
+	// maxSocketPath is what fits into a socket's address everywhere (sun_path).
+	maxSocketPath = 103
+	// socketTimeout is how long one side waits for the other to read or write
+	// once. A follower hears something every pollEvery.
+	socketTimeout = 5 * time.Second
+)
+
+func socketPath(file string) string { return file + ".sock" }
+
+// serveSocket answers other processes until the function that it returns is
+// called. A socket that cannot be had is no reason not to start: it is logged,
+// and nil is returned.
+func serveSocket(file string, s *embedded, log *slog.Logger) (stop func()) {
+	path := socketPath(file)
+	if len(path) > maxSocketPath {
+		log.Warn("store: commands beside this process cannot reach its file, because the path of the socket is too long; "+
+			"use a shorter one", "socket", path, "longest", maxSocketPath)
+		return nil
+	}
+	// Who has the file's lock has the right to the name: what is there was
+	// left by an owner that was killed.
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+		_ = os.Remove(path)
+	}
+	ln, err := net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o600) // with the usual umask nobody else could connect before either
+	}
+	if err != nil {
+		log.Warn("store: commands beside this process cannot reach its file", "error", err)
+		if ln != nil {
+			ln.Close()
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil { // out of file descriptors, say
+				time.Sleep(lockPause)
+				continue
+			}
+			wg.Go(func() { answer(ctx, conn, s) })
+		}
+	})
+	return func() {
+		cancel()
+		ln.Close() // removes the socket
+		wg.Wait()
+	}
+}
+
+// answer does what one connection asks.
+func answer(ctx context.Context, conn net.Conn, s *embedded) {
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	var ask socketRequest
+	_ = conn.SetDeadline(time.Now().Add(socketTimeout))
+	if gob.NewDecoder(conn).Decode(&ask) != nil {
+		return
+	}
+	out := gob.NewEncoder(conn)
+	send := func(r socketReply) error {
+		_ = conn.SetDeadline(time.Now().Add(socketTimeout))
+		return out.Encode(r)
+	}
+	yield := func(e revocation.Event) error { return send(socketReply{Event: e}) }
+	last := socketReply{Last: true}
+	var err error
+	switch ask.Op {
+	case "ping":
+		err = s.ping(ctx)
+	case "write":
+		err = s.write(ctx, ask.Event)
+	case "snapshot":
+		last.Position, err = s.Snapshot(ctx, yield)
+	case "follow":
+		err = s.Follow(ctx, ask.From, yield)
+	default:
+		err = errors.New("the process that owns the file does not know this request; are both of one version?")
+	}
+	if err != nil {
+		last.Error, last.Gap = err.Error(), errors.Is(err, revocation.ErrGap)
+	}
+	_ = send(last)
+}

@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/auth/revocation"
+)
+
+// ErrUnavailable is in every error that means that the store cannot be had
+// now: nothing is wrong with what was asked, and asking again is safe.
+var ErrUnavailable = errors.New("the store is unavailable")
+
+// ErrInvalid is in every error that means that what was asked can never be
+// stored.
+var ErrInvalid = errors.New("not an entry that can be stored")
+
+const (
+	// maxTTL bounds how long an entry is kept: what auth makes at most, whose
+	// end is rounded up. Times are kept as 32-bit seconds, so none outlasts
+	// the year 2105 anyway.
+	maxTTL = auth.MaxRevocationTTL + time.Minute
+	// maxIDBytes is more than an id in a token that is accepted can have.
+	maxIDBytes = 16 << 10
+	// maxNameBytes is for ids and names that people choose.
+	maxNameBytes = 1 << 10
+)
+
+// Store is a store that was opened. All methods may be called at once. What a
+// write returned nil for is durable: on disk in a file, in the memory of the
+// server (and of as many replicas as was asked for) in Redis. A write that
+// failed may have happened, and is safe to repeat.
+type Store struct {
+	backend backend
+	observe func(operation string, took time.Duration, err error)
+}
+
+// backend is what the stores differ in. Its errors but for ErrGap and those of
+// a yield carry ErrUnavailable.
+type backend interface {
+	revocation.Source
+	write(context.Context, revocation.Event) error
+	ping(context.Context) error
+	close() error
+}
+
+var _ revocation.Source = (*Store)(nil)
+
+// Config configures a [Store].
+type Config struct {
+	// URL says which: file:PATH, memory:, redis://, rediss://,
+	// redis+sentinel://, redis+cluster://.
+	URL string
+	// Own makes this the process that owns the file: it waits some seconds for
+	// one that is about to end, and serves others through a socket. Without,
+	// a file that another process owns is worked on through that process.
+	Own bool
+	// Timeout bounds each exchange with Redis. Zero: 200 ms.
+	Timeout time.Duration
+	// WaitReplicas is how many Redis replicas must have a write before it is
+	// acknowledged; zero: none. They are given WaitTimeout; zero: 100 ms.
+	WaitReplicas int
+	WaitTimeout  time.Duration
+	// Observe is told how each operation went; it may be nil. The operation is
+	// one of Operations, the error nil unless the store failed.
+	Observe func(operation string, took time.Duration, err error)
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Operations returns every operation that Observe is told of. "follow" is one
+// round of following a log, less the time spent waiting for something to come.
+func Operations() []string {
+	return []string{"revoke", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping"}
+}
+
+// Open opens the store. A Redis that does not answer is no error: whoever
+// follows it keeps trying, and nothing is ready until it answers. One that
+// answers and would lose entries is.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 200 * time.Millisecond
+	}
+	if cfg.WaitTimeout <= 0 {
+		cfg.WaitTimeout = 100 * time.Millisecond
+	}
+	cfg.Observe = storeFailures(cfg.Observe)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	b, err := openBackend(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{backend: b, observe: cfg.Observe}, nil
+}
+
+// storeFailures hides the errors that are not the store's from an observer:
+// callers that gave up, a log to be read anew.
+func storeFailures(observe func(string, time.Duration, error)) func(string, time.Duration, error) {
+	return func(operation string, took time.Duration, err error) {
+		if !errors.Is(err, ErrUnavailable) || errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		if observe != nil {
+			observe(operation, took, err)
+		}
+	}
+}
+
+func openBackend(ctx context.Context, cfg Config) (backend, error) {
+	scheme, rest, _ := strings.Cut(cfg.URL, ":")
+	switch {
+	case cfg.URL == "memory:":
+		return openMemory()
+	case scheme == "file" && strings.Trim(rest, "/") != "":
+		return openFile(ctx, strings.TrimPrefix(rest, "//"), cfg)
+	case redisSchemes[scheme] != redisScheme{}:
+		return openRedis(ctx, cfg)
+	}
+	// The URL may hold a password, so it is not repeated.
+	return nil, errors.New("store.url: want file:PATH, memory:, redis://[user:pass@]host:6379/0, rediss://…, " +
+		"redis+sentinel://h1:26379,h2:26379/0?master=NAME or redis+cluster://h1:6379,h2:6379")
+}
+
+// Close ends all that goes on in the store.
+func (s *Store) Close() error { return s.backend.close() }
+
+// Ping asks the store whether it is there.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.observed("ping", func() error { return s.backend.ping(ctx) })
+}
+
+// Revoke adds an entry to the revocation list. One that is there already
+// covers from then on what either covers. The error carries ErrInvalid or
+// ErrUnavailable; after the latter the entry may or may not be in the list.
+func (s *Store) Revoke(ctx context.Context, r auth.Revocation) error {
+	if err := validateRevocation(r, time.Now()); err != nil {
+		return err
+	}
+	return s.observed("revoke", func() error {
+		return s.backend.write(ctx, revocation.Event{Op: revocation.Revoked, Revocation: r})
+	})
+}
+
+func validateRevocation(r auth.Revocation, now time.Time) error {
+	ttl := r.Until.Sub(now)
+	switch {
+	case !r.Kind.Valid():
+		return fmt.Errorf("%w: unknown kind of revocation", ErrInvalid)
+	case r.ID == "" || len(r.ID) > maxIDBytes:
+		return fmt.Errorf("%w: the id must have 1 to %d bytes", ErrInvalid, maxIDBytes)
+	case r.Kind.Scoped() && (r.Issuer == "" || len(r.Issuer) > maxNameBytes):
+		return fmt.Errorf("%w: a revocation of kind %s needs the name of the issuer", ErrInvalid, r.Kind)
+	case !r.Kind.Scoped() && r.Issuer != "":
+		return fmt.Errorf("%w: a revocation of kind %s belongs to no issuer", ErrInvalid, r.Kind)
+	case ttl <= 0:
+		return fmt.Errorf("%w: its end is not in the future", ErrInvalid)
+	case ttl > maxTTL:
+		return fmt.Errorf("%w: its end is more than a hundred years off", ErrInvalid)
+	}
+	return nil
+}
+
+// Revocations tells the entries in force, in no particular order.
+func (s *Store) Revocations(ctx context.Context, yield func(auth.Revocation) error) error {
+	now := time.Now()
+	return s.observed("revocations", func() error {
+		_, err := s.backend.Snapshot(ctx, func(e revocation.Event) error {
+			if e.Op != revocation.Revoked || !e.Revocation.Until.After(now) {
+				return nil
+			}
+			return yield(e.Revocation)
+		})
+		return err
+	})
+}
+
+// PutAPIKey adds a key, or replaces the one with the same hash. Several may
+// share an id.
+func (s *Store) PutAPIKey(ctx context.Context, k auth.APIKey) error {
+	if k.ID == "" || len(k.ID) > maxNameBytes {
+		return fmt.Errorf("%w: the id of an API key must have 1 to %d bytes", ErrInvalid, maxNameBytes)
+	}
+	if k.Routes != nil && (len(k.Routes) == 0 || slices.Contains(k.Routes, "")) {
+		return fmt.Errorf("%w: the API key opens no route; leave the routes out to open all", ErrInvalid)
+	}
+	if _, err := encodeKey(k); err != nil {
+		return fmt.Errorf("%w: the API key's end must be before the year 10000", ErrInvalid)
+	}
+	return s.observed("key_put", func() error {
+		return s.backend.write(ctx, revocation.Event{Op: revocation.KeyPut, Key: k})
+	})
+}
+
+// DeleteAPIKey removes the key with that hash, if there is one.
+func (s *Store) DeleteAPIKey(ctx context.Context, sum [32]byte) error {
+	return s.observed("key_delete", func() error {
+		return s.backend.write(ctx, revocation.Event{Op: revocation.KeyDeleted, Key: auth.APIKey{SHA256: sum}})
+	})
+}
+
+// APIKeys returns the stored keys, also those that have expired, in no
+// particular order.
+func (s *Store) APIKeys(ctx context.Context) ([]auth.APIKey, error) {
+	var keys []auth.APIKey
+	errEnough := errors.New("no more keys") // they come first in a snapshot
+	err := s.observed("keys", func() error {
+		_, err := s.backend.Snapshot(ctx, func(e revocation.Event) error {
+			if e.Op != revocation.KeyPut {
+				return errEnough
+			}
+			keys = append(keys, e.Key)
+			return nil
+		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		return err
+	})
+	return keys, err
+}
+
+// Snapshot tells all there is: see [revocation.Source]. Yield must not call
+// the store.
+func (s *Store) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
+	var at revocation.Position
+	err := s.observed("snapshot", func() (err error) {
+		at, err = s.backend.Snapshot(ctx, yield)
+		return err
+	})
+	return at, err
+}
+
+// Follow tells what is written after a position: see [revocation.Source].
+func (s *Store) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
+	return s.backend.Follow(ctx, from, yield)
+}
+
+func (s *Store) observed(operation string, do func() error) error {
+	began := time.Now()
+	err := do()
+	s.observe(operation, time.Since(began), err)
+	return err
+}
