@@ -158,6 +158,9 @@ func TestFeedFollows(t *testing.T) {
 			_ = f.apply(e)
 		}
 		_ = f.apply(Event{Op: Current, Time: time.Now().Add(-time.Hour)})
+		if age := f.cfg.Mirror.Age(time.Now()); age != time.Hour {
+			t.Errorf("an hour old, and the age is %s", age)
+		}
 		if len(took) != 2 || took[0] != 3*time.Millisecond || took[1] != 0 {
 			t.Errorf("propagation: %v", took)
 		}
@@ -165,11 +168,6 @@ func TestFeedFollows(t *testing.T) {
 }
 
 func TestFeedStart(t *testing.T) {
-	run(t, []step{{err: errDown}, {events: []Event{revoked("part")}, err: errDown}}, func(s *script, cfg FeedConfig, log string) {
-		if strings.Count(log, "store is down") != 1 {
-			t.Errorf("a store that stays away is logged once, not:\n%s", log)
-		}
-	})
 	// No entry of a part of the list is lost, but it is not the whole list.
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMirror(MirrorConfig{MaxStaleness: time.Hour})
@@ -186,9 +184,136 @@ func TestFeedStart(t *testing.T) {
 	})
 }
 
+// TestFeedPauses: attempts come quickly at first and then about once a second,
+// and the end does not wait for the next.
+func TestFeedPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t}
+		for range 1000 {
+			s.steps = append(s.steps, step{err: errDown})
+		}
+		f, _ := NewFeed(FeedConfig{Source: s, Mirror: NewMirror(MirrorConfig{}), Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Run(ctx) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(s.calls); n < 60 || n > 130 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+		cancelled := time.Now()
+		cancel()
+		if err := <-ended; err != nil || time.Since(cancelled) != 0 {
+			t.Errorf("Run returned %v after %s", err, time.Since(cancelled))
+		}
+	})
+}
+
+// TestFeedLogs: each time that the store goes away is told once, and that it
+// is back.
+func TestFeedLogs(t *testing.T) {
+	run(t, []step{{err: errDown}, {err: errDown}, {at: "0"}, {err: errDown}, {err: errDown}}, func(_ *script, _ FeedConfig, log string) {
+		if away, back := strings.Count(log, "level=ERROR"), strings.Count(log, "up to date again"); away != 2 || back != 1 {
+			t.Errorf("away %d times, back %d times:\n%s", away, back, log)
+		}
+	})
+}
+
+// TestFeedLogsWhatItRead: a healthy feed tells of its snapshot, has nothing to
+// recover from, and ends without a word.
+func TestFeedLogsWhatItRead(t *testing.T) {
+	var log bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t, steps: []step{{events: []Event{revoked("a"), revoked("b"), {Op: KeyPut, Key: key(1)}}, at: "0"}}}
+		f, _ := NewFeed(FeedConfig{Source: s, Mirror: NewMirror(MirrorConfig{}), Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		_ = f.Run(ctx)
+	})
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "entries=2 api_keys=1") {
+		t.Errorf("logged:\n%s", got)
+	}
+}
+
+// TestFeedRecoversWhileFollowing: a position that is still good needs no
+// snapshot, and the first sign of life says that the store is back.
+func TestFeedRecoversWhileFollowing(t *testing.T) {
+	run(t, []step{{at: "0"}, {err: errDown}, {events: []Event{{Op: Current, Position: "1"}}}}, func(s *script, _ FeedConfig, log string) {
+		wantCalls(t, s, "snapshot", "follow 0", "follow 0")
+		if strings.Count(log, "up to date again") != 1 {
+			t.Errorf("logged:\n%s", log)
+		}
+	})
+}
+
+// breaking is a source that fails at once, but for the last time, when it held
+// for a while before.
+type breaking struct {
+	Source
+	calls  int
+	broke  time.Time
+	paused chan time.Duration // until it was asked again
+}
+
+func (b *breaking) Snapshot(context.Context, func(Event) error) (Position, error) {
+	const last = 20
+	switch b.calls++; b.calls {
+	case last:
+		time.Sleep(2*maxPause + 1)
+		b.broke = time.Now()
+	case last + 1:
+		b.paused <- time.Since(b.broke)
+	}
+	return "", errDown
+}
+
+// TestFeedPausesAnew: a source that failed after it held for a while is asked
+// again at once, however often it failed before.
+func TestFeedPausesAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &breaking{paused: make(chan time.Duration)}
+		f, _ := NewFeed(FeedConfig{Source: s, Mirror: NewMirror(MirrorConfig{}), Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Run(ctx) }()
+		if pause := <-s.paused; pause > minPause {
+			t.Errorf("asked again after %s", pause)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestFeedSweepsOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMirror(MirrorConfig{})
+		f, _ := NewFeed(FeedConfig{Source: &script{}, Mirror: m, Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler)})
+		for range 10 {
+			_ = f.apply(Event{Op: Current, Time: time.Now()})
+			time.Sleep(sweepEvery / 10)
+		}
+		if n := m.next.Load(); n != sweepPart {
+			t.Errorf("%d shards were swept within a second", n)
+		}
+	})
+}
+
 func TestFeedNeedsItsParts(t *testing.T) {
-	if _, err := NewFeed(FeedConfig{Source: &script{}}); err == nil {
-		t.Error("no error")
+	for i := range 4 {
+		cfg := FeedConfig{Source: &script{}, Mirror: NewMirror(MirrorConfig{}), Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler)}
+		switch i {
+		case 0:
+			cfg.Source = nil
+		case 1:
+			cfg.Mirror = nil
+		case 2:
+			cfg.Keys = nil
+		case 3:
+			cfg.Log = nil
+		}
+		if _, err := NewFeed(cfg); err == nil {
+			t.Errorf("part %d is missing: no error", i)
+		}
 	}
 }
 

@@ -78,10 +78,27 @@ func TestPutMerges(t *testing.T) {
 	if n := m.Len()[auth.KindSubject]; n != 1 {
 		t.Errorf("%d entries", n)
 	}
-	m.Put(auth.Revocation{Kind: 0, ID: "x", Until: t0.Add(time.Hour)}, t0)
-	m.Put(session("over", 0), t0)
-	if n := m.Len(); n[auth.KindSession] != 0 || n[0] != 0 {
-		t.Errorf("entries that cover nothing are kept: %v", n)
+	for _, none := range []auth.Revocation{
+		session("over", 0),
+		{Kind: 0, ID: "x", Until: t0.Add(time.Hour)},
+		{Kind: 200, ID: "x", Until: t0.Add(time.Hour)},
+	} {
+		m := NewMirror(MirrorConfig{})
+		m.Put(none, t0)
+		if m.shards[none.Key()[0]].table.Load() != nil {
+			t.Errorf("an entry that covers nothing is kept: %+v", none)
+		}
+	}
+}
+
+func TestSweep(t *testing.T) {
+	for after, want := range map[time.Duration]int{time.Minute - 1: 1, time.Minute: 0} {
+		m := NewMirror(MirrorConfig{})
+		m.Put(session("s", time.Minute), t0)
+		m.Sweep(shardCount, t0.Add(after))
+		if n := m.Len()[auth.KindSession]; n != want {
+			t.Errorf("%d entries after %s", n, after)
+		}
 	}
 }
 
@@ -353,5 +370,58 @@ func TestFind(t *testing.T) {
 		if found != (c.want != 0) || s.times.Load() != c.want {
 			t.Errorf("%x %x: %d, want %d", c.hi, c.lo, s.times.Load(), c.want)
 		}
+	}
+}
+
+// TestR18WholeKey: every bit of a key but those that give way to the kind
+// tells entries apart.
+func TestR18WholeKey(t *testing.T) {
+	m := NewMirror(MirrorConfig{})
+	r := session("s", time.Minute)
+	m.Put(r, t0)
+	for bit := range 128 - 3 {
+		key := r.Key()
+		key[bit/8] ^= 0x80 >> (bit % 8)
+		if m.Revoked(key, 0, t0.Unix()) {
+			t.Errorf("bit %d makes no difference", bit)
+		}
+	}
+}
+
+func TestTableBounds(t *testing.T) {
+	nine := newTable(3)
+	if len(nine) != 9 {
+		t.Fatalf("%d slots", len(nine))
+	}
+	if nine.home(0) != 0 || nine.home(math.MaxUint64) != 8 || nine.home(1<<63) != 4 {
+		t.Error("keys do not spread over the whole table")
+	}
+	for used, want := range map[int]bool{0: false, 5: false, 6: true, 8: true} {
+		if nine.full(used) != want {
+			t.Errorf("full with %d of 9 slots in use: %t", used, !want)
+		}
+	}
+	if nine.anyOver(100) {
+		t.Error("an empty slot is over")
+	}
+	nine[4].fill(1, 8|uint64(auth.KindToken), 100)
+	if nine.anyOver(99) || !nine.anyOver(100) {
+		t.Error("an entry is over at its until and not before")
+	}
+}
+
+// TestSlotBeingFilled: a reader that comes between the stores of a writer sees
+// an empty slot, not half an entry.
+func TestSlotBeingFilled(t *testing.T) {
+	m := NewMirror(MirrorConfig{})
+	key := session("s", time.Minute).Key()
+	hi, lo := split(key)
+	table := newTable(1)
+	s, _ := table.find(hi, lo)
+	s.hi.Store(hi)
+	s.times.Store(uint64(auth.Always)<<32 | uint64(t0.Add(time.Minute).Unix()))
+	m.shards[hi>>56].table.Store(&table)
+	if m.Revoked(key, 0, t0.Unix()) {
+		t.Error("half an entry was found")
 	}
 }
