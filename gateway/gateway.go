@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,14 +102,9 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 	sc := storeConfig(cfg, g.log)
 	sc.Own = true
-	sc.Observe = func(operation string, took time.Duration, err error) {
-		if !errors.Is(err, store.ErrUnavailable) {
-			err = nil // it answered, be it with a refusal
-		}
-		g.metrics.Store(operation, took, err)
-	}
+	sc.Observe = g.metrics.Store
 	if g.store, err = store.Open(ctx, sc); err != nil {
-		return cfg.Problem("store.url", "%v", err)
+		return cfg.Problem("store.url", "%s", strings.TrimPrefix(err.Error(), "store.url: "))
 	}
 	g.feed, err = revocation.NewFeed(revocation.FeedConfig{
 		Source: g.store, Mirror: g.list.Mirror, Keys: g.parts.stored, Log: g.log, Propagation: g.metrics.Propagated,
@@ -121,7 +116,7 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 		TokenSHA256: func() [32]byte { return g.snapshot.Load().adminToken },
 		Hosts:       adminHosts(cfg.Admin.Listen),
 		Metrics:     g.metrics.Handler(),
-		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: g.store, Keys: g.store,
+		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: &revoker{g.store, g.list}, Keys: g.store,
 		Reload: g, Explain: (*explainer)(g), Log: g.log, Now: time.Now,
 	})
 	if err != nil {

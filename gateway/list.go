@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"context"
 	"math"
 	"sync/atomic"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 	"gatehouse/config"
+	"gatehouse/store"
 )
 
 // list is the mirror together with the configured answer to its being old. The
@@ -33,3 +36,20 @@ func (l *list) set(cfg config.Revocation) {
 // Stale reports whether the list is too old to be trusted for what it does not
 // contain.
 func (l *list) Stale(now time.Time) bool { return l.Age(now) > time.Duration(l.limit.Load()) }
+
+// revoker writes revocations and puts them into force in this replica before it
+// says that they are written: whoever asked may try the token in the same
+// moment. Other replicas hear of them by the feed.
+type revoker struct {
+	*store.Store
+	list *list
+}
+
+// Revoke returns nil once the entry cannot be lost.
+func (r *revoker) Revoke(ctx context.Context, entry auth.Revocation) error {
+	if err := r.Store.Revoke(ctx, entry); err != nil {
+		return err
+	}
+	r.list.Put(entry, time.Now())
+	return nil
+}
