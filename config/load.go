@@ -22,7 +22,8 @@ type LoadConfig struct {
 
 // Load reads the file, expands and overrides it from the environment, fills in
 // defaults and validates. What is wrong with the content comes back all at once,
-// as Problems.
+// as Problems, and with it the config as far as it could be read: to look for
+// more that is wrong, not to run.
 func Load(cfg LoadConfig) (*Config, error) {
 	data, err := File(cfg.File).Read()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,8 +63,8 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	d.inherit(c)
 	problems = slices.Concat(problems, d.problems, c.validate(d.problems))
 	if len(problems) > 0 {
-		problems.sort()
-		return nil, problems
+		problems.Sort()
+		return c, problems
 	}
 	return c, nil
 }

@@ -46,19 +46,37 @@ type builder struct {
 	warnings []string
 }
 
+// fault notes a problem with the value at path, unless there is one with it or
+// with something in it already.
 func (b *builder) fault(path string, err error) {
-	b.problems = append(b.problems, b.cfg.Problem(path, "%v", err))
+	if !b.faulty(path) {
+		b.problems = append(b.problems, b.cfg.Problem(path, "%v", err))
+	}
+}
+
+// faulty reports whether there is a problem with the value at path, or with
+// something in it.
+func (b *builder) faulty(path string) bool {
+	return slices.ContainsFunc(b.problems, func(p config.Problem) bool {
+		return p.Path == path || strings.HasPrefix(p.Path, path+".")
+	})
+}
+
+// sorted returns the problems in the order of the file.
+func (b *builder) sorted() config.Problems {
+	b.problems.Sort()
+	return b.problems
 }
 
 // build turns a configuration into a snapshot. The error is all of its
 // problems: those that need files to be read, beyond what Load has found.
 func build(cfg *config.Config, p parts) (*snapshot, error) {
 	b := &builder{cfg: cfg, warnings: cfg.Warnings()}
-	s := &snapshot{config: cfg, issuers: b.issuers(), apiKeys: apiKeys(cfg), tls: b.tls(), adminToken: b.adminToken()}
+	s := &snapshot{config: cfg, issuers: b.issuers(), apiKeys: APIKeys(cfg), tls: b.tls(), adminToken: b.adminToken()}
 	routes := b.routes(s.issuers)
 	s.warnings = b.warnings
 	if len(b.problems) > 0 {
-		return nil, b.problems
+		return nil, b.sorted()
 	}
 	var err error
 	s.gate, err = auth.NewGate(auth.GateConfig{
@@ -78,7 +96,8 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 	return s, nil
 }
 
-func apiKeys(cfg *config.Config) []auth.APIKey {
+// APIKeys returns the API keys of a configuration, without those of its store.
+func APIKeys(cfg *config.Config) []auth.APIKey {
 	keys := make([]auth.APIKey, 0, len(cfg.APIKeys.Keys))
 	for _, k := range cfg.APIKeys.Keys {
 		keys = append(keys, auth.APIKey{ID: k.ID, SHA256: k.SHA256, NotAfter: k.NotAfter, Routes: k.Routes})

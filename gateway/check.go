@@ -4,23 +4,34 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 	"gatehouse/config"
 	"gatehouse/proxy"
+	"gatehouse/store"
 )
 
 // Check finds what is wrong with a configuration beyond what Load finds: keys,
-// key sets, certificates and patterns. It opens no listener and no store. The
-// error is config.Problems; warnings deserve a look.
-func Check(cfg *config.Config) (warnings []string, err error) {
-	s, err := build(cfg, apart(newList()))
-	if err != nil {
-		return nil, err
+// key sets, certificates and patterns. It opens no listener and no store.
+// found are the problems that Load came back with, if any; the error is those
+// and more, as config.Problems. Warnings deserve a look.
+func Check(cfg *config.Config, found config.Problems) (warnings []string, err error) {
+	if len(found) == 0 {
+		s, err := build(cfg, apart(newList()))
+		if err != nil {
+			return nil, err
+		}
+		return s.warnings, nil
 	}
-	return s.warnings, nil
+	// What Load has found fault with is not looked at again.
+	b := &builder{cfg: cfg, warnings: cfg.Warnings(), problems: slices.Clone(found)}
+	b.issuers()
+	b.tls()
+	b.adminToken()
+	return b.warnings, b.sorted()
 }
 
 // apart are parts that count nowhere.
@@ -56,20 +67,18 @@ func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.
 
 // readList fills the list and the stored keys from the store, once.
 func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, log *slog.Logger) error {
-	st, err := OpenStore(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer st.Close()
 	l := p.list.(*list)
-	_, err = st.Snapshot(ctx, func(e revocation.Event) error {
-		switch e.Op {
-		case revocation.Revoked:
-			l.Put(e.Revocation, now)
-		case revocation.KeyPut:
-			p.stored.Put(e.Key)
-		}
-		return nil
+	err := ReadStore(ctx, cfg, log, func(st *store.Store) error {
+		_, err := st.Snapshot(ctx, func(e revocation.Event) error {
+			switch e.Op {
+			case revocation.Revoked:
+				l.Put(e.Revocation, now)
+			case revocation.KeyPut:
+				p.stored.Put(e.Key)
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -41,7 +42,7 @@ issuers:
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Check(cfg)
+	_, err = Check(cfg, nil)
 	for _, want := range []string{
 		":12:54: issuers[0].keys[0].public_key_file: no PEM block",
 		":13:50: issuers[0].keys[1].secret_file: the secret for HS256 has 5 bytes",
@@ -75,5 +76,40 @@ func TestExplain(t *testing.T) {
 	cfg.Store.URL = "redis://127.0.0.1:1"
 	if e, err = Explain(t.Context(), cfg, r, time.Now(), slog.New(slog.DiscardHandler)); err == nil || e.Allowed || e.Reason != auth.RevocationStale {
 		t.Errorf("without a store: %+v %v", e, err)
+	}
+}
+
+// What Load finds and what only reading the keys finds come together.
+func TestCheckFindsAllAtOnce(t *testing.T) {
+	cfg, err := config.Parse("gateway.yaml", []byte(`
+issuers:
+  - name: a
+    issuer: a
+    any_audience: true
+    keys:
+      - {kid: k1, algorithm: HS256, secret: short}
+      - {kid: k2, secret: short}
+      - {kid: k3, algorithm: HS256, secret_file: nowhere}
+routes:
+  - {name: b, mach: /}
+`), nil)
+	var found config.Problems
+	if !errors.As(err, &found) {
+		t.Fatal(err)
+	}
+	_, err = Check(cfg, found)
+	want := []string{
+		"gateway.yaml:7:45: issuers[0].keys[0].secret: the secret for HS256 has 5 bytes",
+		"gateway.yaml:8:9: issuers[0].keys[1].algorithm: is missing",
+		"gateway.yaml:9:50: issuers[0].keys[2].secret_file: no such file",
+		"gateway.yaml:11:5: routes[0].match: is missing",
+		"gateway.yaml:11:5: routes[0].upstream: is missing",
+		`gateway.yaml:11:15: routes[0].mach: unknown key (did you mean "match"?)`,
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, w := range want {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], w) {
+			t.Fatalf("no %s as line %d of\n%v", w, i+1, err)
+		}
 	}
 }

@@ -138,19 +138,6 @@ func adminHosts(address string) []string {
 	return hosts
 }
 
-func storeConfig(cfg *config.Config, log *slog.Logger) store.Config {
-	return store.Config{
-		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(),
-		WaitReplicas: cfg.Store.WaitReplicas, WaitTimeout: cfg.Store.WaitTimeout.Std(), Log: log,
-	}
-}
-
-// OpenStore opens the store of a configuration for a command. An embedded one
-// that a running gateway owns is reached through that gateway.
-func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.Store, error) {
-	return store.Open(ctx, storeConfig(cfg, log))
-}
-
 // servers makes the two HTTP servers. The data server has no WriteTimeout: an
 // answer may take as long as it makes progress.
 func (g *Gateway) servers(cfg *config.Config, adminHandler http.Handler) error {

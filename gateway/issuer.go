@@ -15,7 +15,7 @@ func Issuers(cfg *config.Config) ([]*auth.Issuer, error) {
 	b := &builder{cfg: cfg}
 	issuers := b.issuers()
 	if len(b.problems) > 0 {
-		return nil, b.problems
+		return nil, b.sorted()
 	}
 	return issuers, nil
 }
@@ -42,6 +42,9 @@ func (b *builder) keys(path string, c config.Issuer) []*auth.Key {
 	keys := make([]*auth.Key, 0, len(c.Keys))
 	for i, k := range c.Keys {
 		at := fmt.Sprintf("%s.keys[%d]", path, i)
+		if b.faulty(at) {
+			continue
+		}
 		key, field, err := makeKey(k)
 		if err != nil {
 			b.fault(at+field, err)

@@ -191,8 +191,12 @@ func (s *embedded) Snapshot(ctx context.Context, yield func(revocation.Event) er
 	return at, err
 }
 
+// beatEvery is how often a follower hears that nothing has come. It must hear
+// something more often than a socket times out.
+const beatEvery = 500 * time.Millisecond
+
 func (s *embedded) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
-	beat := time.NewTicker(pollEvery)
+	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for {
 		events, changed, ok := s.journal.after(from)

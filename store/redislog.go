@@ -13,11 +13,6 @@ import (
 	"gatehouse/auth/revocation"
 )
 
-// pollEvery is how long a follower waits for something to come before it says
-// that nothing did. The age of a list that is followed stays below twice that
-// and a round trip.
-const pollEvery = 500 * time.Millisecond
-
 func (r *redisStore) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
 	epoch, id, ok := strings.Cut(string(from), " ")
 	if !ok {
@@ -53,7 +48,7 @@ func (r *redisStore) Follow(ctx context.Context, from revocation.Position, yield
 		// The server cannot have answered before it was asked, nor with
 		// nothing before it had waited.
 		if len(entries) == 0 {
-			asked = asked.Add(pollEvery)
+			asked = asked.Add(r.cfg.PollEvery)
 		}
 		id = next
 		current := revocation.Event{Op: revocation.Current, Time: asked, Position: position(epoch, id)}
@@ -63,12 +58,12 @@ func (r *redisStore) Follow(ctx context.Context, from revocation.Position, yield
 	}
 }
 
-// read waits up to pollEvery for what comes after the id.
+// read waits up to Config.PollEvery for what comes after the id.
 func (r *redisStore) read(ctx context.Context, id string) ([]redis.XMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, pollEvery+r.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.PollEvery+r.cfg.Timeout)
 	defer cancel()
 	streams, err := r.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{r.keys.stream, id}, Count: batch, Block: pollEvery,
+		Streams: []string{r.keys.stream, id}, Count: batch, Block: r.cfg.PollEvery,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil

@@ -36,7 +36,7 @@ const (
 	// maxSocketPath is what fits into a socket's address everywhere (sun_path).
 	maxSocketPath = 103
 	// socketTimeout is how long one side waits for the other to read or write
-	// once. A follower hears something every pollEvery.
+	// once. A follower hears something every beatEvery.
 	socketTimeout = 5 * time.Second
 )
 

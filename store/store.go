@@ -63,6 +63,10 @@ type Config struct {
 	Own bool
 	// Timeout bounds each exchange with Redis. Zero: 200 ms.
 	Timeout time.Duration
+	// PollEvery is how long a follower of Redis waits for something to come
+	// before it says that nothing did; zero: 500 ms. The age of a list that is
+	// followed stays below twice that and a round trip.
+	PollEvery time.Duration
 	// WaitReplicas is how many Redis replicas must have a write before it is
 	// acknowledged; zero: none. They are given WaitTimeout; zero: 100 ms.
 	WaitReplicas int
@@ -86,6 +90,9 @@ func Operations() []string {
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 200 * time.Millisecond
+	}
+	if cfg.PollEvery <= 0 {
+		cfg.PollEvery = 500 * time.Millisecond
 	}
 	if cfg.WaitTimeout <= 0 {
 		cfg.WaitTimeout = 100 * time.Millisecond

@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"gatehouse/config"
+	"gatehouse/store"
+)
+
+func storeConfig(cfg *config.Config, log *slog.Logger) store.Config {
+	return store.Config{
+		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(),
+		// Often enough that a list that is followed is never stale for that.
+		PollEvery:    min(cfg.Revocation.MaxStaleness.Std()/4, 500*time.Millisecond),
+		WaitReplicas: cfg.Store.WaitReplicas, WaitTimeout: cfg.Store.WaitTimeout.Std(), Log: log,
+	}
+}
+
+// OpenStore opens the store of a configuration for a command. An embedded one
+// that a running gateway owns is reached through that gateway.
+func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.Store, error) {
+	return store.Open(ctx, storeConfig(cfg, log))
+}
+
+// ReadStore calls read with the store of a configuration, for a command that
+// only looks. It does not where there is nothing to be seen: the store is in
+// the memory of another process, or a file that no gateway has made yet. To
+// make it here could make it the wrong user's.
+func ReadStore(ctx context.Context, cfg *config.Config, log *slog.Logger, read func(*store.Store) error) error {
+	url := cfg.Store.URL.Reveal()
+	if strings.HasPrefix(url, "memory:") {
+		return nil
+	}
+	if file, ok := strings.CutPrefix(url, "file:"); ok {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	st, err := OpenStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	return read(st)
+}
