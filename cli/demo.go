@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/gateway"
+)
+
+func (p *program) demo() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "run a gateway in front of an echo, with curl lines to paste",
+		Long: "demo needs nothing and leaves nothing behind: it starts an upstream that answers what it was asked, and a\n" +
+			"gateway with fresh keys in front of it, both on loopback, and prints curl lines to paste.",
+		Example: "  gatehouse demo",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runDemo(cmd.Context()) },
+	}
+}
+
+// demoConfig is the demo's gateway.yaml. Its blanks are the two addresses, the
+// admin token, the API key's hash, the private key and the echo's address.
+const demoConfig = `
+server: {listen: %q}
+admin: {listen: %q, token: %q}
+store: {url: "memory:"}
+api_keys:
+  keys: [{id: demo-app, sha256: "%x"}]
+issuers:
+  - name: demo
+    issuer: https://demo.example
+    audiences: [demo]
+    keys: [{kid: demo, algorithm: ES256, private_key: %q}]
+    renew: {after: 0.5, max_session: 12h}
+routes:
+  - name: echo
+    match: /
+    upstream: http://%s
+    renew: true
+    forward:
+      claims:
+        - {claim: sub, header: X-User-Id}
+        - {claim: email, header: X-User-Email}
+        - {claim: roles, header: X-User-Roles, format: csv}
+`
+
+// demo is what the curl lines need.
+type demo struct {
+	config     *config.Config
+	apiKey     string
+	token      string
+	session    string
+	adminToken string
+}
+
+// newDemo makes the secrets of a demo, and the configuration with them.
+func newDemo(upstream string, now time.Time) (*demo, error) {
+	d := &demo{session: rand.Text(), adminToken: rand.Text()}
+	var sum [32]byte
+	d.apiKey, sum = auth.NewAPIKeySecret()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	text := fmt.Sprintf(demoConfig, freeAddress("8080"), freeAddress("9090"), d.adminToken, sum, key, upstream)
+	if d.config, err = config.Parse("demo", []byte(text), nil); err != nil {
+		return nil, err
+	}
+	issuers, err := gateway.Issuers(d.config)
+	if err != nil {
+		return nil, err
+	}
+	// Past half of its life, so that the first answer renews it.
+	begun := now.Add(-40 * time.Minute).Unix()
+	d.token, err = auth.Sign(issuers[0].Keys.Signer(), "JWT", map[string]any{
+		"iss": "https://demo.example", "aud": "demo", "sub": "alice", "email": "alice@example.com", "roles": []string{"admin", "staff"},
+		"iat": begun, "nbf": begun, "auth_time": begun, "exp": now.Add(20 * time.Minute).Unix(), "jti": rand.Text(), "sid": d.session,
+	})
+	return d, err
+}
+
+// freeAddress is the port on loopback, or any other where that is taken.
+func freeAddress(port string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	l.Close()
+	return "127.0.0.1:" + port
+}
+
+func (p *program) runDemo(ctx context.Context) error {
+	ctx, cancel := untilSignalled(ctx)
+	defer cancel()
+	upstream, err := newEcho()
+	if err != nil {
+		return err
+	}
+	d, err := newDemo(upstream.address, p.now())
+	if err != nil {
+		return err
+	}
+	// Before the lines are printed the log would only be in their way.
+	log, level := gateway.NewLog(config.Log{Level: "warn", Format: "text"}, p.Err)
+	gw, err := gateway.New(ctx, gateway.Config{Config: d.config, Log: log, Build: build()})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(upstream.serve)
+	group.Go(func() error {
+		defer upstream.close()
+		return gw.Run(ctx)
+	})
+	group.Go(func() error {
+		if !ready(ctx, gw) {
+			return nil
+		}
+		d.print(p, gw)
+		level.Set(slog.LevelInfo)
+		return nil
+	})
+	return group.Wait()
+}
+
+// ready waits until the gateway is ready; it is false when that will not be.
+func ready(ctx context.Context, gw *gateway.Gateway) bool {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !gw.Ready() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// print prints the lines. Each stands by itself and quotes what a shell could
+// take for its own.
+func (d *demo) print(p *program, gw *gateway.Gateway) {
+	data, admin := "http://"+gw.Addr().String(), "http://"+gw.AdminAddr().String()
+	call := fmt.Sprintf("curl -i -H 'Api-Key: %s' -H 'Authorization: Bearer %s' '%s/hello?from=demo'", d.apiKey, d.token, data)
+	fmt.Fprintf(p.Out, `gatehouse is on %s, in front of an echo; the admin API is on %s.
+Nothing is kept: Ctrl-C ends it all. Paste the lines into another terminal, in their order.
+
+`, data, admin)
+	for i, step := range []struct{ what, line string }{
+		{"no credentials: 401, and why (api_key_missing)", fmt.Sprintf("curl -i '%s/hello'", data)},
+		{"an API key is not enough here: 401 (token_missing)", fmt.Sprintf("curl -i -H 'Api-Key: %s' '%s/hello'", d.apiKey, data)},
+		{"both: 200; the echo shows what the upstream was told, and because the token is past half of its\n" +
+			"   life, the answer's Authorization header has a renewed one", call},
+		{"the session ends: revoke it, and with it all that was renewed in it", fmt.Sprintf(
+			`curl -i -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"kind":"sid","id":"%s"}' '%s/v1/revocations'`,
+			d.adminToken, d.session, admin)},
+		{"the same call as before: 401 (token_revoked)", call},
+	} {
+		fmt.Fprintf(p.Out, "%d. %s\n\n   %s\n\n", i+1, step.what, step.line)
+	}
+}
