@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// treatment says what becomes of a header with a certain name.
+type treatment uint8
+
+const (
+	// dropFromRequest: never forwarded as the client sent it.
+	dropFromRequest treatment = 1 << iota
+	// dropUnlessTrusted: forwarded when it comes from a trusted proxy.
+	dropUnlessTrusted
+	// dropUnlessKept: the Authorization header.
+	dropUnlessKept
+	// dropFromResponse: never forwarded as the upstream sent it.
+	dropFromResponse
+)
+
+// names holds the treatment of header names, by their letters and digits in
+// lower case: many servers tell X-User-Id, X--User-Id and X_User_Id not apart,
+// so neither do we.
+type names map[string]treatment
+
+// maxName bounds the letters and digits of the names in the table. A longer
+// name cannot be one of them.
+const maxName = 64
+
+// fixedNames are treated alike in every configuration.
+var fixedNames = []struct {
+	treatment treatment
+	names     []string
+}{
+	{dropUnlessKept | dropFromResponse, []string{"Authorization"}},
+	{dropFromRequest | dropFromResponse, []string{"X-Request-Id"}},
+	// Hop by hop (RFC 9110 §7.6.1): ours to say to the upstream. Expect was
+	// answered here.
+	{dropFromRequest, []string{
+		"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
+		"Proxy-Authenticate", "Proxy-Authorization", "Expect",
+	}},
+	// Set anew from what we know.
+	{dropFromRequest, []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}},
+	// What upstreams and frameworks take for the client's address, the original
+	// target or the method.
+	{dropUnlessTrusted, []string{
+		"Forwarded", "X-Real-Ip", "X-Original-Url", "X-Original-Uri", "X-Original-Host", "X-Original-Method", "X-Rewrite-Url",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+	}},
+}
+
+// trustedPrefixes are beginnings of further names that only a trusted proxy may
+// send. `Proxy:` becomes the variable HTTP_PROXY in CGI programs.
+var trustedPrefixes = []string{"xforwarded", "proxy"}
+
+// newNames returns the table for a configuration with these managed headers.
+func newNames(managed []string) (names, error) {
+	n := make(names)
+	add := func(name string, t treatment) error {
+		var buf [maxName]byte
+		folded, ok := fold(&buf, name)
+		if !ok || len(folded) == 0 {
+			return fmt.Errorf("header %q: a name of ours has 1 to %d letters and digits", name, maxName)
+		}
+		n[string(folded)] |= t
+		return nil
+	}
+	for _, fixed := range fixedNames {
+		for _, name := range fixed.names {
+			if err := add(name, fixed.treatment); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, name := range managed {
+		if err := add(name, dropFromRequest|dropFromResponse); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// of returns the treatment of a header name, 0 when nothing is to be done.
+func (n names) of(name string) treatment {
+	var buf [maxName]byte
+	folded, ok := fold(&buf, name)
+	if t := n[string(folded)]; ok && t != 0 {
+		return t
+	}
+	for _, prefix := range trustedPrefixes {
+		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
+			return dropUnlessTrusted
+		}
+	}
+	return 0
+}
+
+// fold writes the letters and digits of a name to buf, in lower case. It is
+// not ok when there are more than fit.
+func fold(buf *[maxName]byte, name string) (folded []byte, ok bool) {
+	n := 0
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c |= 0x20
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		default:
+			continue
+		}
+		if n == len(buf) {
+			return buf[:n], false
+		}
+		buf[n] = c
+		n++
+	}
+	return buf[:n], true
+}
+
+// scrub removes from an upstream's header or trailer what only we may say.
+func (n names) scrub(h map[string][]string) {
+	for name := range h {
+		if n.of(strings.TrimPrefix(name, "Trailer:"))&dropFromResponse != 0 {
+			delete(h, name)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// Observer counts what happens on one route.
+type Observer interface {
+	// Request counts an answered request; took goes from its head to the end
+	// of its answer.
+	Request(method string, status int, took time.Duration)
+	// Decision counts a decision about credentials.
+	Decision(auth.Reason)
+	// Upstream counts how long the upstream took to its final response header.
+	Upstream(took time.Duration)
+}
+
+// Exchange is one request and its answer: the one record that everything about
+// it is kept in, and the ResponseWriter through which the answer goes.
+type Exchange struct {
+	handler *Handler
+	state   *State
+	in      *http.Request // never changed: net/http goes on using it
+	writer  http.ResponseWriter
+	start   time.Time
+
+	id      string
+	peer    netip.Addr // of the connection; invalid when it has none
+	client  netip.Addr // who sent the request, as far as can be believed
+	trusted bool       // the peer is a trusted proxy
+
+	path     canonical
+	route    *served // nil: none matched
+	upgrade  bool    // a WebSocket is wanted and allowed
+	decision auth.Decision
+	body     requestBody
+	wait     headerWait
+	cancel   context.CancelFunc // ends the upstream's side; nil: nothing needs to
+	upstream time.Duration      // to the final response header; 0: none came
+	trailer  *http.Response     // whose trailers may come behind the body
+
+	status int // of the final answer; 0: not begun
+	bytes  int64
+	guard  *http.ResponseController // sets a long answer's write deadline; nil: none is set
+	reason auth.Reason              // OK, or what the answer says, or why it broke off
+	detail string                   // more about the reason, for the log
+
+	// values are header values that are new for each request. They are kept
+	// here so that they need no allocation of their own.
+	values struct{ requestID, forwardedFor, forwardedHost, forwardedProto [1]string }
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *Exchange { return ctx.Value(exchangeKey{}).(*Exchange) }
+
+func newExchange(s *State, r *http.Request, now time.Time) *Exchange {
+	x := &Exchange{state: s, in: r, start: now}
+	x.identifyClient()
+	x.id = x.requestID()
+	x.values.requestID[0] = x.id
+	return x
+}
+
+// requestID is the client's when a trusted proxy passes it on, else a new one
+// of 128 bits. The generator is the runtime's, seeded by the system: ids must
+// not collide, but they open nothing, so that asking the system for each would
+// be wasted.
+func (x *Exchange) requestID() string {
+	if lines := x.in.Header["X-Request-Id"]; x.trusted && len(lines) == 1 && isRequestID(lines[0]) {
+		return lines[0]
+	}
+	var b [32]byte
+	for i := range 2 {
+		for j, n := 0, rand.Uint64(); j < 16; j, n = j+1, n>>4 {
+			b[16*i+j] = "0123456789abcdef"[n&0xf]
+		}
+	}
+	return string(b[:])
+}
+
+func isRequestID(id string) bool {
+	for i := 0; i < len(id); i++ {
+		if !unreserved[id[i]] || id[i] == '~' {
+			return false
+		}
+	}
+	return len(id) >= 1 && len(id) <= 128
+}
+
+// Header is the answer's; with WriteHeader and Write it makes an Exchange a
+// ResponseWriter.
+func (x *Exchange) Header() http.Header { return x.writer.Header() }
+
+// WriteHeader passes the status on, and of informational ones (RFC 9110 §15.2)
+// those that are the client's business: 100 is between us and each side, and
+// HTTP/1.0 knows none.
+func (x *Exchange) WriteHeader(status int) {
+	if status < 200 {
+		if status == http.StatusContinue || !x.in.ProtoAtLeast(1, 1) {
+			return
+		}
+		x.state.names.scrub(x.Header())
+	} else {
+		x.status = status
+		if x.handler.draining.Load() && x.in.ProtoMajor == 1 {
+			x.Header()["Connection"] = []string{"close"}
+		}
+	}
+	x.writer.WriteHeader(status)
+}
+
+// Write bounds the time in which the client takes nothing. The first write goes
+// into buffers, so that most answers need no deadline. net/http takes it off the
+// connection when the request is over.
+func (x *Exchange) Write(b []byte) (int, error) {
+	if idle := x.state.writeIdle; idle > 0 && x.bytes > 0 {
+		if x.guard == nil {
+			x.guard = http.NewResponseController(x.writer)
+		}
+		_ = x.guard.SetWriteDeadline(time.Now().Add(idle)) // fails where there is no connection: in tests
+	}
+	n, err := x.writer.Write(b)
+	x.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (x *Exchange) Unwrap() http.ResponseWriter { return x.writer }
+
+// observer counts for the request's route.
+func (x *Exchange) observer() Observer {
+	if x.route == nil {
+		return x.state.unrouted
+	}
+	return x.route.observer
+}
+
+// end is deferred: it takes down what the request has used, answers a panic
+// with a 500, and records what happened. An answer that broke off is passed on
+// as http.ErrAbortHandler, so that net/http breaks the connection too.
+func (x *Exchange) end() {
+	failure := recover()
+	abort := failure != nil
+	x.handler.upgraded.remove(x)
+	x.wait.over()
+	if x.cancel != nil {
+		x.cancel()
+	}
+	switch {
+	case failure == nil:
+	case failure == http.ErrAbortHandler:
+		x.brokeOff()
+	default:
+		x.handler.log.Error("request handling failed", "request_id", x.id, "panic", fmt.Sprint(failure), "stack", string(debug.Stack()))
+		x.reason = auth.Undecided
+		if x.status == 0 {
+			x.answer(&problem{reason: auth.Undecided})
+			abort = false
+		}
+	}
+	x.record()
+	if abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// brokeOff tells why an answer that had begun did not come to its end.
+func (x *Exchange) brokeOff() {
+	switch {
+	case x.reason != auth.OK: // known already
+	case x.in.Context().Err() != nil: // net/http ends it when a write fails, too
+		x.reason = auth.ClientClosed
+	default:
+		x.reason, x.detail = auth.UpstreamUnavailable, "the upstream's answer broke off"
+	}
+}
+
+// record writes the metrics and the log.
+func (x *Exchange) record() {
+	took := x.handler.now().Sub(x.start)
+	o := x.observer()
+	o.Request(x.in.Method, x.status, took)
+	if x.upstream > 0 {
+		o.Upstream(x.upstream)
+	}
+	ctx, log := x.in.Context(), x.handler.log
+	if x.detail != "" {
+		level := slog.LevelDebug
+		if x.reason.Status() >= http.StatusInternalServerError {
+			level = slog.LevelWarn
+		}
+		log.Log(ctx, level, "request failed", "request_id", x.id, "route", x.routeName(), "reason", x.reason, "detail", x.detail)
+	}
+	if x.state.accessLog && log.Enabled(ctx, slog.LevelInfo) {
+		x.logAccess(ctx, log, took)
+	}
+}
+
+func (x *Exchange) routeName() string {
+	if x.route == nil {
+		return ""
+	}
+	return x.route.Name
+}

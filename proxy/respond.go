@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"gatehouse/auth"
+)
+
+// modifyResponse makes the client's answer of the upstream's final header.
+// ReverseProxy calls it for no informational answer: those pass through
+// [Exchange.WriteHeader].
+func modifyResponse(res *http.Response) error {
+	x := exchangeOf(res.Request.Context())
+	x.upstream = x.handler.now().Sub(x.start)
+	if !x.wait.over() {
+		return errUpstream("the response header came when the route's timeout had ended")
+	}
+	x.state.names.scrub(res.Header)
+	x.trailer = res
+	res.Header["X-Request-Id"] = x.values.requestID[:]
+	if x.decision.RenewalDue && renewable(res.StatusCode) {
+		x.renew(res.Header)
+	}
+	return nil
+}
+
+// renewable reports whether an answer with that status can carry a token. A 304
+// updates an answer in a cache (RFC 9111 §4.3.4), where no token may be.
+func renewable(status int) bool {
+	return status >= 200 && status < 400 && status != http.StatusNotModified
+}
+
+// renew puts the token's successor on the answer. The answer is good without.
+func (x *Exchange) renew(h http.Header) {
+	token, result, err := x.state.gate.Renew(x.decision, x.handler.now())
+	issuer := x.decision.Principal.Token.Issuer().Name
+	x.state.renewal(issuer, result)
+	if result == auth.RenewFailed {
+		x.handler.log.Warn("token not renewed", "request_id", x.id, "issuer", issuer, "error", err)
+	}
+	if token == "" {
+		return
+	}
+	h["Authorization"] = []string{"Bearer " + token}
+	for name := range h {
+		// Caches on the way prefer these to Cache-Control (RFC 9213 §2.2).
+		if name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control") {
+			delete(h, name)
+		}
+	}
+	h["Cache-Control"] = []string{"no-store"}
+	addToken(h, "Vary", "Authorization")
+	addToken(h, "Access-Control-Expose-Headers", "Authorization")
+}
+
+// addToken adds a name to a list field, unless it is there. A `*` in
+// Access-Control-Expose-Headers does not cover Authorization.
+func addToken(h http.Header, field, name string) {
+	for _, line := range h[field] {
+		for listed := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(listed), name) {
+				return
+			}
+		}
+	}
+	h[field] = append(h[field], name)
+}

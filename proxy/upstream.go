@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// The transport's bounds. A route's timeout bounds the rest.
+const (
+	dialTimeout        = 5 * time.Second
+	idleTimeout        = 90 * time.Second
+	maxIdlePerUpstream = 1024
+	maxResponseHeader  = 64 << 10 // bytes
+	copyBufferSize     = 32 << 10 // bytes
+)
+
+// newTransport returns the transport to all upstreams.
+//
+// It asks no environment for a proxy, does not ask for compression that the
+// client did not ask for, and keeps enough connections open that none is made
+// for each request under load. We retry nothing ourselves; net/http sends a
+// request again when a kept connection turns out to be dead before any of the
+// answer came and the request has no body and an idempotent method (RFC 9110
+// §9.2.2), or nothing of it was written yet.
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxIdleConnsPerHost:    maxIdlePerUpstream,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		DisableCompression:     true,
+	}
+}
+
+// forward sends the request to an upstream and its answer back. ReverseProxy
+// gets a request with the upstream's URL and no header: cloning the client's,
+// to take most of it away again, would cost more than making the upstream's
+// anew (see rewrite).
+func (x *Exchange) forward() {
+	ctx := context.WithValue(x.in.Context(), exchangeKey{}, x)
+	if x.upgrade || x.route.Timeout > 0 {
+		ctx, x.cancel = context.WithCancel(ctx)
+	}
+	x.wait.begin(x.route.Timeout, x.cancel)
+	out := x.in.WithContext(ctx)
+	out.URL, out.Header, out.Trailer = x.route.balancer.next(), nil, nil
+	if x.in.ContentLength != 0 {
+		x.body.begin(x)
+		out.Body = &x.body
+	}
+	x.handler.proxy.ServeHTTP(x, out)
+	if x.trailer != nil && len(x.trailer.Trailer) > 0 {
+		x.state.names.scrub(x.Header())
+	}
+}
+
+// upstreamFailed answers when there is no answer of the upstream's to forward.
+func upstreamFailed(w http.ResponseWriter, _ *http.Request, err error) {
+	x := w.(*Exchange)
+	x.answer(x.classify(err))
+}
+
+// classify tells whose fault a failed forwarding is: the client's, if the body
+// could not be read or nobody is waiting any more, else the upstream's.
+func (x *Exchange) classify(err error) *problem {
+	if x.in.Context().Err() != nil {
+		x.body.settle()
+	}
+	if p := x.body.fault.Load(); p != nil {
+		return p
+	}
+	if x.in.Context().Err() != nil {
+		return &problem{reason: auth.ClientClosed}
+	}
+	if x.wait.expired() {
+		return &problem{reason: auth.UpstreamTimeout, detail: "no response header within the route's timeout"}
+	}
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
+		return &problem{reason: auth.UpstreamTimeout, detail: describeError(err)}
+	}
+	return &problem{reason: auth.UpstreamUnavailable, detail: describeError(err)}
+}
+
+// describeError says what failed. Of errors that may quote what the upstream
+// sent only the kind is told.
+func describeError(err error) string {
+	var operation *net.OpError
+	var certificate *tls.CertificateVerificationError
+	var protocol errUpstream
+	switch {
+	case errors.As(err, &operation):
+		return operation.Error()
+	case errors.As(err, &certificate):
+		return certificate.Error()
+	case errors.As(err, &protocol):
+		return protocol.Error()
+	}
+	return "the upstream's answer could not be read: it broke off or is not HTTP/1.1"
+}
+
+// errUpstream is what we find wrong with an upstream's answer.
+type errUpstream string
+
+func (e errUpstream) Error() string { return string(e) }
+
+// buffers is the pool of the buffers through which answers are copied.
+type buffers struct{ pool sync.Pool }
+
+func (p *buffers) Get() []byte {
+	if b, ok := p.pool.Get().(*[copyBufferSize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, copyBufferSize)
+}
+
+func (p *buffers) Put(b []byte) { p.pool.Put((*[copyBufferSize]byte)(b)) }
