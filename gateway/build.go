@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/config"
@@ -17,6 +18,9 @@ import (
 // tokenCacheBytes bounds what is remembered of verified tokens: about ten
 // thousand of them.
 const tokenCacheBytes = 32 << 20
+
+// writeIdleTimeout is how long a client may take nothing of an answer.
+const writeIdleTimeout = time.Minute
 
 // snapshot is what one configuration means. It is never changed: a reload makes
 // another. Requests finish on the one that they began with.
@@ -87,7 +91,7 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 	}
 	s.state, err = proxy.NewState(proxy.StateConfig{
 		Gate: s.gate, Routes: routes, APIKeyHeader: cfg.APIKeys.Header, TrustedProxies: cfg.Server.TrustedProxies,
-		BodyIdleTimeout: cfg.Server.BodyIdleTimeout.Std(), AccessLog: cfg.Log.Access, Observer: p.observer, Renewal: p.renewal,
+		BodyIdleTimeout: cfg.Server.BodyIdleTimeout.Std(), WriteIdleTimeout: writeIdleTimeout, AccessLog: cfg.Log.Access, Observer: p.observer, Renewal: p.renewal,
 	})
 	if err != nil {
 		b.fault("routes", err)

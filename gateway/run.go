@@ -46,6 +46,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) drain() error {
 	server := g.snapshot.Load().config.Server
 	g.draining.Store(true)
+	g.handler.Drain()
 	g.log.Info("draining", "delay", server.DrainDelay.String(), "timeout", server.DrainTimeout.String())
 	time.Sleep(server.DrainDelay.Std())
 	ctx, cancel := context.WithTimeout(context.Background(), server.DrainTimeout.Std())
