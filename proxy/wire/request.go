@@ -22,8 +22,11 @@ func CheckRequest(r *http.Request) *Fault {
 	if r.RequestURI == "*" && r.Method == http.MethodOptions {
 		return methodNotAllowed("OPTIONS *")
 	}
-	_, path := splitTarget(r.RequestURI) // net/http made the authority, if there is one, r.Host
-	if f := checkTarget(path); f != nil {
+	target := r.RequestURI // in HTTP/2 the path alone (RFC 9113 §8.3.1)
+	if r.ProtoMajor == 1 {
+		_, target = splitTarget(target) // net/http made the authority, if there is one, r.Host
+	}
+	if f := checkTarget(target); f != nil {
 		return f
 	}
 	if !validHost(r.Host) && (r.Host != "" || r.ProtoAtLeast(1, 1)) {
