@@ -120,7 +120,8 @@ func (p *program) runDemo(ctx context.Context) error {
 		return err
 	}
 	// Before the lines are printed the log would only be in their way.
-	log, level := gateway.NewLog(config.Log{Level: "warn", Format: "text"}, p.Err)
+	log := gateway.NewLog(config.Log{Level: "warn", Format: "text"}, p.Err)
+	defer log.Close()
 	gw, err := gateway.New(ctx, gateway.Config{Config: d.config, Log: log, Build: build()})
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func (p *program) runDemo(ctx context.Context) error {
 			return nil
 		}
 		d.print(p, gw)
-		level.Set(slog.LevelInfo)
+		log.Level.Set(slog.LevelInfo)
 		return nil
 	})
 	return group.Wait()

@@ -38,11 +38,12 @@ func (p *program) runServe(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	log, level := gateway.NewLog(cfg.Log, p.Err)
+	log := gateway.NewLog(cfg.Log, p.Err)
+	defer log.Close()
 	b := build()
 	gw, err := gateway.New(ctx, gateway.Config{
 		Config: cfg, Load: func() (*config.Config, error) { return p.load(file) },
-		Log: log, LogLevel: level, Build: b,
+		Log: log, Build: b,
 	})
 	if err != nil {
 		return err

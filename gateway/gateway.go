@@ -29,20 +29,18 @@ type Build struct {
 
 // Config is what a Gateway is made of. Load may be nil: then it never reloads.
 type Config struct {
-	Config   *config.Config                 // to begin with
-	Load     func() (*config.Config, error) // reads it again
-	Log      *slog.Logger
-	LogLevel *slog.LevelVar // set by the configuration; nil: the log's level stays
-	Build    Build
+	Config *config.Config                 // to begin with
+	Load   func() (*config.Config, error) // reads it again
+	Log    *Log
+	Build  Build
 }
 
 // Gateway is one running process's worth of gatehouse.
 type Gateway struct {
-	load     func() (*config.Config, error)
-	log      *slog.Logger
-	logLevel *slog.LevelVar
-	build    Build
-	started  time.Time
+	load    func() (*config.Config, error)
+	log     *Log
+	build   Build
+	started time.Time
 
 	metrics *metrics.Metrics
 	store   *store.Store
@@ -69,10 +67,7 @@ type Gateway struct {
 // do. A store in Redis may be down: then the gateway starts, is not ready, and
 // becomes so when the store is back.
 func New(ctx context.Context, cfg Config) (*Gateway, error) {
-	g := &Gateway{load: cfg.Load, log: cfg.Log, logLevel: cfg.LogLevel, build: cfg.Build, started: time.Now()}
-	if g.logLevel == nil {
-		g.logLevel = new(slog.LevelVar)
-	}
+	g := &Gateway{load: cfg.Load, log: cfg.Log, build: cfg.Build, started: time.Now()}
 	g.list = newList()
 	g.metrics = metrics.New(g.metricsConfig())
 	g.parts = parts{
@@ -84,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	}
 	g.metrics.Reloaded(true, g.started)
 	var err error
-	if g.handler, err = proxy.New(proxy.Config{State: func() *proxy.State { return g.snapshot.Load().state }, Log: g.log}); err != nil {
+	if g.handler, err = proxy.New(proxy.Config{State: func() *proxy.State { return g.snapshot.Load().state }, Log: g.log.Logger}); err != nil {
 		return nil, err
 	}
 	if g.dataSocket, g.adminSocket, err = listen(cfg.Config); err != nil {
@@ -100,14 +95,14 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 
 // open opens the store and makes what depends on it.
 func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
-	sc := storeConfig(cfg, g.log)
+	sc := storeConfig(cfg, g.log.Logger)
 	sc.Own = true
 	sc.Observe = g.metrics.Store
 	if g.store, err = store.Open(ctx, sc); err != nil {
 		return cfg.Problem("store.url", "%s", strings.TrimPrefix(err.Error(), "store.url: "))
 	}
 	g.feed, err = revocation.NewFeed(revocation.FeedConfig{
-		Source: g.store, Mirror: g.list.Mirror, Keys: g.parts.stored, Log: g.log, Propagation: g.metrics.Propagated,
+		Source: g.store, Mirror: g.list.Mirror, Keys: g.parts.stored, Log: g.log.Logger, Propagation: g.metrics.Propagated,
 	})
 	if err != nil {
 		return err
@@ -117,7 +112,7 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 		Hosts:       adminHosts(cfg.Admin.Listen),
 		Metrics:     g.metrics.Handler(),
 		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: &revoker{g.store, g.list}, Keys: g.store,
-		Reload: g, Explain: (*explainer)(g), Log: g.log, Now: time.Now,
+		Reload: g, Explain: (*explainer)(g), Log: g.log.Logger, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -143,7 +138,7 @@ func adminHosts(address string) []string {
 func (g *Gateway) servers(cfg *config.Config, adminHandler http.Handler) error {
 	quiet := slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)
 	wc := wire.Config{
-		MaxHeaderBytes: int(cfg.Server.MaxHeaderBytes), ReadHeaderTimeout: cfg.Server.ReadHeaderTimeout.Std(), Log: g.log,
+		MaxHeaderBytes: int(cfg.Server.MaxHeaderBytes), ReadHeaderTimeout: cfg.Server.ReadHeaderTimeout.Std(), Log: g.log.Logger,
 	}
 	if t := g.snapshot.Load().tls; t != nil {
 		wc.TLS = t.Clone()
@@ -178,6 +173,7 @@ func (g *Gateway) metricsConfig() metrics.Config {
 		Version: g.build.Version, Commit: g.build.Commit, StoreOperations: store.Operations(),
 		Revocations:   func(k auth.Kind) int { return g.list.Len()[k] },
 		RevocationAge: g.list.Age,
+		LogDropped:    g.log.Dropped,
 		IssuerKeys: func(now time.Time) []metrics.IssuerKeys {
 			var all []metrics.IssuerKeys
 			for _, i := range g.snapshot.Load().issuers {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -142,7 +141,7 @@ func TestListenFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = New(t.Context(), Config{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	_, err = New(t.Context(), Config{Config: cfg, Log: NewLog(cfg.Log, io.Discard)})
 	if err == nil || strings.Count(err.Error(), "address already in use") != 2 {
 		t.Errorf("%v", err)
 	}

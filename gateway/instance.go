@@ -43,10 +43,16 @@ func (i *instance) revocations(now time.Time) admin.Part {
 	switch {
 	case !i.list.Complete():
 		p.State, p.Detail = admin.StateFailing, "the revocation list has not been read yet: is the store up?"
-	case i.list.Stale(now):
+	case i.old(now):
 		p.State, p.Detail = admin.StateDegraded, "the revocation list is older than revocation.max_staleness: is the store up?"
 	}
 	return p
+}
+
+// old reports whether the list is older than the configuration wants it to be,
+// whatever it says is to be done then.
+func (i *instance) old(now time.Time) bool {
+	return i.list.Age(now) > i.snapshot.Load().config.Revocation.MaxStaleness.Std()
 }
 
 func keys(issuers []*auth.Issuer) admin.Part {
@@ -73,7 +79,7 @@ func (i *instance) Status(now time.Time) admin.Status {
 		Version: i.build.Version, Commit: i.build.Commit, Go: runtime.Version(), Started: i.started,
 		Config: admin.ConfigStatus{File: s.config.Name(), LoadedAt: time.Unix(0, i.loadedAt.Load())},
 		Revocations: admin.RevocationsStatus{
-			Entries: map[string]int{}, AgeSeconds: -1, Stale: i.list.Stale(now),
+			Entries: map[string]int{}, AgeSeconds: -1, Stale: i.old(now),
 		},
 	}
 	if message := i.reloadError.Load(); message != nil {

@@ -3,21 +3,40 @@ package gateway
 import (
 	"io"
 	"log/slog"
+	"sync"
+	"time"
 
 	"gatehouse/config"
 )
 
-// NewLog returns a logger as the configuration has it, and its level, which a
-// reload may set.
-func NewLog(cfg config.Log, w io.Writer) (*slog.Logger, *slog.LevelVar) {
-	v := new(slog.LevelVar)
-	v.Set(level(cfg.Level))
-	options := &slog.HandlerOptions{Level: v}
-	if cfg.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options)), v
-	}
-	return slog.New(slog.NewJSONHandler(w, options)), v
+// Log is the process's log. Whoever writes to it never waits for its reader.
+type Log struct {
+	*slog.Logger
+	Level *slog.LevelVar // a reload sets it
+
+	lines *lines
 }
+
+// NewLog returns a log as the configuration has it. It runs a goroutine until
+// Close.
+func NewLog(cfg config.Log, w io.Writer) *Log {
+	l := &Log{Level: new(slog.LevelVar), lines: newLines(w)}
+	l.Level.Set(level(cfg.Level))
+	options := &slog.HandlerOptions{Level: l.Level}
+	if cfg.Format == "text" {
+		l.Logger = slog.New(slog.NewTextHandler(l.lines, options))
+	} else {
+		l.Logger = slog.New(slog.NewJSONHandler(l.lines, options))
+	}
+	return l
+}
+
+// Dropped is how many lines were lost because nobody read the log.
+func (l *Log) Dropped() uint64 { return l.lines.droppedSoFar() }
+
+// Close writes what has not been written, as far as somebody reads it within a
+// second. Lines that come later are lost.
+func (l *Log) Close() { l.lines.close() }
 
 func level(name string) slog.Level {
 	var l slog.Level
@@ -25,4 +44,89 @@ func level(name string) slog.Level {
 		return slog.LevelInfo // the configuration allows no other names
 	}
 	return l
+}
+
+const (
+	// maxUnread bounds what waits for the log's reader, in bytes: some thousand
+	// lines. What comes when it is full is dropped and counted.
+	maxUnread = 1 << 20
+	// closingTime is how long an ending process waits for the log's reader.
+	closingTime = time.Second
+)
+
+// lines is a writer that hands lines on from a goroutine of its own, many in
+// one write when many come.
+type lines struct {
+	out  io.Writer
+	wake chan struct{} // has room for one
+	done chan struct{} // closed when the goroutine has ended
+
+	mu      sync.Mutex // held while a line is copied, never while one is written
+	unread  []byte
+	dropped uint64
+	closed  bool
+}
+
+func newLines(out io.Writer) *lines {
+	l := &lines{out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go l.run()
+	return l
+}
+
+// Write takes one line, or drops it. It never fails: a log that cannot be
+// written is no reason to refuse a request.
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	if l.closed || len(l.unread)+len(line) > maxUnread {
+		l.dropped++
+	} else {
+		l.unread = append(l.unread, line...)
+	}
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is awake
+	}
+	return len(line), nil
+}
+
+func (l *lines) run() {
+	defer close(l.done)
+	var writing []byte
+	for {
+		l.mu.Lock()
+		writing, l.unread = l.unread, writing[:0]
+		closed := l.closed
+		l.mu.Unlock()
+		if len(writing) > 0 {
+			_, _ = l.out.Write(writing) // there is nowhere left to say so
+		} else if closed {
+			return
+		} else {
+			<-l.wake
+		}
+	}
+}
+
+func (l *lines) droppedSoFar() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped
+}
+
+func (l *lines) close() {
+	l.mu.Lock()
+	already := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if !already {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+	select {
+	case <-l.done:
+	case <-time.After(closingTime):
+	}
 }

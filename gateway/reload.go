@@ -102,7 +102,7 @@ func (g *Gateway) apply(cfg *config.Config) error {
 		g.watched.Store(&files)
 		g.noteRead(files)
 	}
-	g.logLevel.Set(level(cfg.Log.Level))
+	g.log.Level.Set(level(cfg.Log.Level))
 	g.list.set(cfg.Revocation)
 	g.snapshot.Store(next)
 	g.loadedAt.Store(time.Now().UnixNano())

@@ -76,8 +76,7 @@ func start(t *testing.T, text string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, v := NewLog(cfg.Log, r.log)
-	if r.Gateway, err = New(t.Context(), Config{Config: cfg, Load: load, Log: log, LogLevel: v}); err != nil {
+	if r.Gateway, err = New(t.Context(), Config{Config: cfg, Load: load, Log: NewLog(cfg.Log, r.log)}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

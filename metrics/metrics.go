@@ -32,6 +32,7 @@ var (
 	reloadedTimestamp     = desc("config_reloaded_timestamp_seconds", "Unix time since when the configuration is in force.")
 	issuerKeys            = desc("issuer_keys", "Keys by which tokens of the issuer are verified.", "issuer")
 	issuerKeysAge         = desc("issuer_keys_age_seconds", "Time since the issuer's keys were last read.", "issuer")
+	logDropped            = desc("log_lines_dropped_total", "Lines of the log that were lost because nobody read it.")
 	buildInfo             = desc("build_info", "1; the labels say what is running.", "version", "commit", "go")
 )
 
@@ -51,6 +52,8 @@ type Config struct {
 	// RevocationAge is the age of the copy of the revocation list. The longest
 	// duration there is stands for a list that was never whole, shown as +Inf.
 	RevocationAge func(now time.Time) time.Duration
+	// LogDropped is how many lines of the log were lost.
+	LogDropped func() uint64
 	// IssuerKeys tells of each issuer's keys.
 	IssuerKeys func(now time.Time) []IssuerKeys
 }
@@ -170,7 +173,7 @@ type collector struct{ m *Metrics }
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, revocations, revocationAge,
-		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, buildInfo,
+		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, logDropped, buildInfo,
 	} {
 		ch <- d
 	}
@@ -214,6 +217,9 @@ func (m *Metrics) ask(ch chan<- prometheus.Metric, now time.Time) {
 			seconds = math.Inf(1)
 		}
 		ch <- gauge(revocationAge, seconds)
+	}
+	if m.cfg.LogDropped != nil {
+		ch <- counter(logDropped, m.cfg.LogDropped())
 	}
 	if m.cfg.IssuerKeys != nil {
 		for _, k := range m.cfg.IssuerKeys(now) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -40,12 +39,12 @@ func (x *Exchange) logAccess(ctx context.Context, log *slog.Logger, took time.Du
 	)
 }
 
-// loggedPath is the path with its escapes: ASCII, whatever the client sent.
+// loggedPath is the canonical path, or the client's where it has none.
 func (x *Exchange) loggedPath() string {
 	if x.path.escaped != "" {
 		return x.path.escaped
 	}
-	return (&url.URL{Path: x.in.URL.Path}).EscapedPath()
+	return x.in.URL.EscapedPath()
 }
 
 // outcome is what a request came to, as metrics have it too.

@@ -28,6 +28,8 @@ func TestCanonicalPath(t *testing.T) {
 		{"/a|b{c}[d]", "/a%7Cb%7Bc%7D%5Bd%5D", "/a|b{c}[d]"},
 		{"/100%25", "/100%25", "/100%"},
 		{"/100%25zz", "/100%25zz", "/100%zz"},
+		{"/100%25z2", "/100%25z2", "/100%z2"},
+		{"/100%252z", "/100%252z", "/100%2z"},
 		{"/a;jsessionid=1", "/a;jsessionid=1", "/a;jsessionid=1"},
 		{"/;jsessionid=1", "/;jsessionid=1", "/;jsessionid=1"},
 		{"/.well-known/x", "/.well-known/x", "/.well-known/x"},
