@@ -4,12 +4,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
 // maxAPIKeyBytes bounds a presented key before it is hashed. Keys that we make
-// have 47 bytes.
+// have 51 bytes.
 const maxAPIKeyBytes = 512
 
 // APIKey is a credential of a client application. Only its hash is kept.
@@ -38,6 +39,17 @@ func (k *APIKey) opens(route string) bool {
 	return k.Routes == nil || slices.Contains(k.Routes, route)
 }
 
+// ValidAPIKeyID reports whether an id will do: it becomes a log field, a header
+// value and a part of URLs.
+func ValidAPIKeyID(id string) bool {
+	return id != "" && len(id) <= 128 && !strings.ContainsFunc(id, func(r rune) bool {
+		return !strings.ContainsRune("-._:@", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
+
+// WantAPIKeyID says what ValidAPIKeyID wants.
+const WantAPIKeyID = "1 to 128 letters, digits and - . _ : @"
+
 // APIKeys is the set of keys that are accepted: those of the config and those
 // of the store. Reads take no lock.
 type APIKeys struct {
@@ -63,10 +75,7 @@ func (s *APIKeys) Find(presented string) *APIKey {
 		return nil
 	}
 	sum := sha256.Sum256([]byte(presented))
-	k := s.configured[sum]
-	if k == nil && s.stored != nil {
-		k = s.stored.find(sum)
-	}
+	k := s.find(sum)
 	// The map has compared already; comparing again in constant time keeps the
 	// match free of timing should the look-up ever compare less than all of it.
 	if k == nil || subtle.ConstantTimeCompare(k.SHA256[:], sum[:]) != 1 {
@@ -74,6 +83,17 @@ func (s *APIKeys) Find(presented string) *APIKey {
 	}
 	return k
 }
+
+func (s *APIKeys) find(sum [32]byte) *APIKey {
+	k := s.configured[sum]
+	if k == nil && s.stored != nil {
+		k = s.stored.find(sum)
+	}
+	return k
+}
+
+// holds reports whether a key that was found before is still in the set.
+func (s *APIKeys) holds(k *APIKey) bool { return s.find(k.SHA256) != nil }
 
 // StoredAPIKeys are the keys made at run time, as the store's feed tells them.
 // Its writer is the feed; any number may read.

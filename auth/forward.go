@@ -75,16 +75,17 @@ type rendered struct {
 	failed  string // the claim that cannot be sent
 }
 
-// render writes the claims as headers. A claim that is absent or null sets no
-// header. One that cannot be sent without changing its meaning makes ok false:
+// render writes the claims as headers. A claim that is absent, null or empty text
+// sets no header. One that cannot be sent without changing its meaning makes ok false:
 // sending less, or something else, could make the caller someone else.
 func (f *Forward) render(c Claims, subjectClaim string) *rendered {
 	r := &rendered{forward: f, ok: true, headers: make([]HeaderValue, 0, len(f.Claims))}
+	values := make([]string, 0, len(f.Claims)) // one allocation for all
 	total := 0
 	for _, h := range f.Claims {
 		path := cmp.Or(h.Claim, subjectClaim)
 		v := c.Lookup(path)
-		if v == nil {
+		if v == nil || string(v) == `""` {
 			continue
 		}
 		s, ok := h.Format.write(v)
@@ -92,7 +93,9 @@ func (f *Forward) render(c Claims, subjectClaim string) *rendered {
 		if !ok || len(s) > maxHeaderValue || total > maxHeaderValues {
 			return &rendered{forward: f, failed: path}
 		}
-		r.headers = append(r.headers, HeaderValue{Name: h.Header, Value: []string{s}})
+		values = append(values, s)
+		n := len(values)
+		r.headers = append(r.headers, HeaderValue{Name: h.Header, Value: values[n-1 : n : n]})
 	}
 	return r
 }

@@ -51,9 +51,9 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 }
 
 // weigh estimates what one remembered token takes: its text, its payload, and
-// the members, keys and bookkeeping around them.
+// the keys, headers and bookkeeping around them.
 func weigh(text string, t *Token) uint32 {
-	return uint32(2*len(text) + 64*len(t.Claims.members) + 768)
+	return uint32(len(text) + len(t.Claims.data) + 16*cap(t.Claims.members) + 1024)
 }
 
 // Decision is the outcome for one request. The zero value denies.
@@ -71,6 +71,8 @@ type Decision struct {
 type Principal struct {
 	APIKeyID string // empty: no API key was verified
 	Token    *Token // nil: no bearer token was verified
+
+	key *APIKey // the one with that id which was presented
 }
 
 // attempt is the way of one request through the checks.
@@ -85,7 +87,7 @@ type attempt struct {
 	key     *APIKey
 	token   *Token
 	headers []HeaderValue
-	covered Kind   // what is revoked
+	covered Kind   // what the token was revoked by
 	failed  string // the scope, claim or header that was not met
 }
 
@@ -134,7 +136,7 @@ func (g *Gate) decide(p *Policy, c Credentials, now time.Time, trace *[]Step) De
 	a := &attempt{gate: g, policy: p, creds: c, now: now, unix: now.Unix(), trace: trace}
 	d := Decision{Reason: run(requestChecks, a, trace)}
 	if a.key != nil {
-		d.Principal.APIKeyID = a.key.ID
+		d.Principal.APIKeyID, d.Principal.key = a.key.ID, a.key
 	}
 	d.Principal.Token = a.token
 	if d.Reason == OK {
@@ -249,7 +251,6 @@ func (a *attempt) checkAPIKeyRevoked() Reason {
 		return Undecided
 	}
 	if a.gate.revocations.Revoked(a.key.revocation, 0, a.unix) {
-		a.covered = KindAPIKey
 		return APIKeyInvalid
 	}
 	return OK
@@ -312,12 +313,8 @@ func (a *attempt) checkClaims() Reason {
 }
 
 func (r *ClaimRule) met(c Claims) bool {
-	v := c.Lookup(r.Claim)
-	if v == nil {
-		return false
-	}
-	all, ok := texts(v)
-	return ok && slices.ContainsFunc(all, func(s string) bool { return slices.Contains(r.AnyOf, s) })
+	all, _ := texts(c.Lookup(r.Claim))
+	return slices.ContainsFunc(all, func(s string) bool { return slices.Contains(r.AnyOf, s) })
 }
 
 func (a *attempt) checkHeaders() Reason {
@@ -349,7 +346,7 @@ func (a *attempt) describeUnmet() string { return a.failed }
 // TokenUntrusted (its key is gone) or TokenRevoked.
 func (g *Gate) Recheck(p Principal, now time.Time) Reason {
 	unix := now.Unix()
-	if p.APIKeyID != "" && g.revocations.Revoked(NewRevocationKey(KindAPIKey, "", p.APIKeyID), 0, unix) {
+	if k := p.key; k != nil && (k.expired(now) || !g.apiKeys.holds(k) || g.revocations.Revoked(k.revocation, 0, unix)) {
 		return APIKeyInvalid
 	}
 	if p.Token == nil {

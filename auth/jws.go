@@ -60,12 +60,6 @@ func pinnedPSS(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	return &pinned
 }
 
-// KnownAlgorithm reports whether a key can be bound to that algorithm.
-func KnownAlgorithm(name string) bool {
-	_, ok := algorithms[name]
-	return ok
-}
-
 // NewSecretKey returns a key that signs and verifies with a shared secret. It
 // refuses a secret that is shorter than the algorithm's hash (RFC 7518 §3.2),
 // of one repeated byte, or known from documentation.

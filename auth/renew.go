@@ -131,9 +131,9 @@ func (t *Token) succeed(now int64) (*successor, error) {
 func (t *Token) payload(now, expires int64) []byte {
 	b := make([]byte, 0, 1<<10)
 	b = append(b, '{')
-	for i := range t.Claims.members {
-		m := &t.Claims.members[i]
-		switch m.name {
+	for _, m := range t.Claims.members {
+		name := string(t.Claims.nameOf(m))
+		switch name {
 		case "iat", "nbf", "exp", "jti":
 			continue
 		case "sid":
@@ -141,7 +141,7 @@ func (t *Token) payload(now, expires int64) []byte {
 				continue // null or empty
 			}
 		}
-		b = appendMember(b, m.name, m.value)
+		b = appendMember(b, name, t.Claims.valueOf(m))
 	}
 	date := func(name string, unix int64) { b = appendMember(b, name, fmt.Appendf(nil, "%d", unix)) }
 	date("iat", now)

@@ -1,10 +1,14 @@
 package auth
 
 import (
+	"crypto"
 	"encoding/json"
 	"fmt"
+	"io"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -63,6 +67,9 @@ func TestRenewalForEveryAlgorithm(t *testing.T) {
 			if d.Reason != OK || err != nil {
 				t.Fatal(d.Reason, err)
 			}
+			if claimsOf(t, again)["jti"] == got["jti"] {
+				t.Error("two renewals have one jti")
+			}
 			if got := claimsOf(t, again); got["sid"] != "t1" || fmt.Sprint(got["auth_time"]) != want["auth_time"] {
 				t.Errorf("the second renewal: %v", got)
 			}
@@ -93,6 +100,9 @@ func TestRenewalDue(t *testing.T) {
 	f.issuer.Renew = &RenewPolicy{MaxSession: time.Hour}
 	if !f.want(f.token(map[string]any{"iat": now.Unix(), "exp": now.Unix() + 60}), OK).RenewalDue {
 		t.Error("after: 0 is not always due")
+	}
+	if !f.want(f.token(map[string]any{"iat": now.Unix() + 5, "exp": now.Unix() + 60}), OK).RenewalDue {
+		t.Error("after: 0 is not due while the issuer's clock is ahead")
 	}
 }
 
@@ -129,7 +139,7 @@ func TestL07OneSuccessorPerInterval(t *testing.T) {
 	f.issuer.Renew.After = 0
 	token := f.token(nil)
 	var mu sync.Mutex
-	seen, minted := map[string]int{}, 0
+	seen, minted, reused := map[string]int{}, 0, 0
 	parallel := func(at time.Time) {
 		var wg sync.WaitGroup
 		for range 64 {
@@ -138,8 +148,11 @@ func TestL07OneSuccessorPerInterval(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				seen[renewed]++
-				if result == RenewMinted {
+				switch result {
+				case RenewMinted:
 					minted++
+				case RenewReused:
+					reused++
 				}
 				if err != nil {
 					t.Error(err)
@@ -154,8 +167,53 @@ func TestL07OneSuccessorPerInterval(t *testing.T) {
 		t.Errorf("one interval: %d successors, %d signatures", len(seen), minted)
 	}
 	parallel(now.Add(60 * time.Second)) // a sixtieth of an hour's life
-	if len(seen) != 2 || minted != 2 {
-		t.Errorf("two intervals: %d successors, %d signatures", len(seen), minted)
+	if len(seen) != 2 || minted != 2 || reused != 3*64-2 {
+		t.Errorf("two intervals: %d successors, %d signatures, %d reused", len(seen), minted, reused)
+	}
+}
+
+// crowdSigner signs once the whole crowd is on its way to the signature.
+type crowdSigner struct {
+	crypto.Signer
+	coming, signed *atomic.Int32
+	crowd          int32
+}
+
+func (s crowdSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	s.signed.Add(1)
+	for s.coming.Load() < s.crowd {
+		runtime.Gosched()
+	}
+	for range 100 { // they come from the counter to the lock
+		runtime.Gosched()
+	}
+	return s.Signer.Sign(r, digest, opts)
+}
+
+func TestL07WhoWaitedForTheSignatureTakesIt(t *testing.T) {
+	f := newFixture(t, "EdDSA")
+	f.issuer.Renew.After = 0
+	var coming, signed atomic.Int32
+	const crowd = 16
+	key, err := NewSigningKey("k1", "EdDSA", crowdSigner{asymmetric()["EdDSA"], &coming, &signed, crowd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.issuer.Keys = NewStaticKeys([]*Key{key})
+	d := f.decide(f.token(nil))
+	var reused atomic.Int32
+	var wg sync.WaitGroup
+	for range crowd {
+		wg.Go(func() {
+			coming.Add(1)
+			if _, result, _ := f.gate.Renew(d, now); result == RenewReused {
+				reused.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if signed.Load() != 1 || reused.Load() != crowd-1 {
+		t.Errorf("%d signatures, %d took another's", signed.Load(), reused.Load())
 	}
 }
 
@@ -223,6 +281,25 @@ func TestRenewedTokensDieTogether(t *testing.T) {
 
 func TestRenewalThatCannotBeMade(t *testing.T) {
 	for name, change := range map[string]func(f *fixture) string{
+		"no life": func(f *fixture) string { // the issuer's clock is ahead
+			return f.token(map[string]any{"iat": now.Unix() + 5, "exp": now.Unix() + 5})
+		},
+		"a life of less than nothing": func(f *fixture) string {
+			return f.token(map[string]any{"iat": now.Unix() + 5, "exp": now.Unix() + 3})
+		},
+		"an issuer that does not renew": func(f *fixture) string {
+			f.issuer.Renew = nil
+			return f.token(nil)
+		},
+		"a key that fails": func(f *fixture) string {
+			token := f.token(nil)
+			remote, err := NewSigningKey("k1", "ES256", remoteSigner{asymmetric()["ES256"]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.issuer.Keys = NewStaticKeys([]*Key{remote})
+			return token
+		},
 		"no iat": func(f *fixture) string { return f.token(map[string]any{"iat": nil, "exp": now.Unix() + 60}) },
 		"no key that signs": func(f *fixture) string {
 			token := f.token(nil)
@@ -235,7 +312,17 @@ func TestRenewalThatCannotBeMade(t *testing.T) {
 		},
 		"too large": func(f *fixture) string {
 			token := f.token(map[string]any{"jti": nil, "pad": strings.Repeat("x", 2000)})
-			f.issuer.MaxTokenBytes = len(token)
+			renewed, result, err := f.gate.Renew(f.want(token, OK), now)
+			if result != RenewMinted {
+				t.Fatal(result, err)
+			}
+			f.build()
+			f.issuer.MaxTokenBytes = len(renewed)
+			if _, result, err := f.gate.Renew(f.want(token, OK), now); result != RenewMinted {
+				t.Errorf("as large as may be: %s %v", result, err)
+			}
+			f.build()
+			f.issuer.MaxTokenBytes = len(renewed) - 1
 			return token
 		},
 	} {
@@ -256,6 +343,12 @@ func TestSessionIsKeptAsWritten(t *testing.T) {
 		renewed, _, err := f.gate.Renew(f.want(presented, OK), now)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if sid == `7` {
+			_, payload, _, _ := split(renewed, 1<<20)
+			if raw, _ := encoding.DecodeString(payload); !strings.Contains(string(raw), `"sid":7,`) {
+				t.Errorf("the number became something else: %s", raw)
+			}
 		}
 		if got := claimsOf(t, renewed)["sid"]; fmt.Sprint(got) != want {
 			t.Errorf("sid %s became %v", sid, got)

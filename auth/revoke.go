@@ -35,6 +35,8 @@ func (r RevocationRequest) Entry(issuers []*Issuer, now time.Time) (Revocation, 
 		return none, fmt.Errorf("id: want 1 to %d bytes", maxRevocationID)
 	case r.TTL < 0 || r.TTL > MaxRevocationTTL:
 		return none, fmt.Errorf("ttl: want a duration above 0, at most %s", MaxRevocationTTL)
+	case !r.Before.IsZero() && (r.Before.Unix() <= 0 || r.Before.After(now.Add(MaxRevocationTTL))):
+		return none, errors.New("before: want a time of this century")
 	}
 	issuer, life, err := r.scope(issuers)
 	if err != nil {
@@ -51,7 +53,7 @@ func (r RevocationRequest) Entry(issuers []*Issuer, now time.Time) (Revocation, 
 	if r.TTL > 0 {
 		until = now.Add(r.TTL)
 	}
-	e.Until = until.UTC().Truncate(time.Second).Add(time.Second) // rounded up
+	e.Until = until.UTC().Add(time.Second - 1).Truncate(time.Second) // rounded up
 	return e, nil
 }
 

@@ -29,7 +29,7 @@ func TestRevocationRequest(t *testing.T) {
 			"sessions still to begin",
 			RevocationRequest{Kind: KindSubject, ID: "u", Before: now.Add(time.Hour)},
 			issuers,
-			Revocation{Kind: KindSubject, Issuer: "main", ID: "u", Before: now.Add(time.Hour), Until: now.Add(2*time.Hour + 21*time.Second)},
+			Revocation{Kind: KindSubject, Issuer: "main", ID: "u", Before: now.Add(time.Hour), Until: now.Add(2*time.Hour + 20*time.Second)},
 		},
 		{
 			"by ttl",
@@ -38,7 +38,13 @@ func TestRevocationRequest(t *testing.T) {
 			Revocation{Kind: KindClient, Issuer: "main", ID: "c", Before: now, Until: now.Add(61 * time.Second)},
 		},
 		{"an issuer", RevocationRequest{Kind: KindIssuer, ID: "main"}, two, Revocation{Kind: KindIssuer, ID: "main", Before: now, Until: longest}},
-		{"an API key", RevocationRequest{Kind: KindAPIKey, ID: "k"}, nil, Revocation{Kind: KindAPIKey, ID: "k", Until: at.Add(MaxRevocationTTL).Truncate(time.Second).Add(time.Second)}},
+		{"an API key", RevocationRequest{Kind: KindAPIKey, ID: "k"}, nil, Revocation{Kind: KindAPIKey, ID: "k", Until: now.Add(MaxRevocationTTL + time.Second)}},
+		{
+			"the longest id, for the longest time",
+			RevocationRequest{Kind: KindToken, ID: strings.Repeat("x", 1024), TTL: MaxRevocationTTL},
+			issuers,
+			Revocation{Kind: KindToken, Issuer: "main", ID: strings.Repeat("x", 1024), Until: at.Add(MaxRevocationTTL).Truncate(time.Second).Add(time.Second)},
+		},
 	} {
 		if got, err := c.r.Entry(c.issuers, at); err != nil || got != c.want {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", c.name, got, err, c.want)
@@ -58,6 +64,8 @@ func TestRevocationRequest(t *testing.T) {
 		{"id: want the name of an issuer: main", RevocationRequest{Kind: KindIssuer, ID: "https://auth.example.com"}, issuers},
 		{"issuer: a revocation of kind api_key has none", RevocationRequest{Kind: KindAPIKey, ID: "x", Issuer: "main"}, issuers},
 		{"ttl: want a duration", RevocationRequest{Kind: KindToken, ID: "x", TTL: -1}, issuers},
+		{"before: want a time", RevocationRequest{Kind: KindSubject, ID: "x", Before: time.Unix(0, 0)}, issuers},
+		{"before: want a time", RevocationRequest{Kind: KindSubject, ID: "x", Before: now.Add(MaxRevocationTTL + 1)}, issuers},
 		{"ttl: want a duration", RevocationRequest{Kind: KindToken, ID: "x", TTL: MaxRevocationTTL + 1}, issuers},
 	} {
 		if _, err := c.r.Entry(c.in, now); err == nil || !strings.HasPrefix(err.Error(), c.want) {

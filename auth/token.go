@@ -134,7 +134,8 @@ func (t *Token) name(client string) {
 }
 
 // inTime checks what the clock decides (RFC 7519 §4.1.4 to §4.1.6). A life that
-// is too long is refused here too: without iat it is counted from now.
+// is too long is refused here too: without iat it is counted from now. So is a
+// session that begins in the future: it would outlast its cap and revocations.
 func (t *Token) inTime(now int64) Reason {
 	leeway := int64(t.issuer.Leeway / time.Second)
 	from := now
@@ -144,7 +145,7 @@ func (t *Token) inTime(now int64) Reason {
 	switch {
 	case now-leeway >= t.expires:
 		return TokenExpired
-	case t.notBefore > now+leeway, t.issuedAt > now+leeway:
+	case t.notBefore > now+leeway, t.issuedAt > now+leeway, t.begun > now+leeway:
 		return TokenNotYetValid
 	case t.expires-from > int64(t.issuer.MaxTokenLife/time.Second):
 		return TokenClaims
@@ -168,14 +169,11 @@ func (t *Token) forAudience() bool {
 		return true
 	}
 	v := t.Claims.get("aud")
-	if v == nil {
-		return false
-	}
 	if k := v.Kind(); k != '"' && k != '[' {
 		return false
 	}
-	all, ok := texts(v)
-	return ok && slices.ContainsFunc(all, func(a string) bool { return slices.Contains(t.issuer.Audiences, a) })
+	all, _ := texts(v)
+	return slices.ContainsFunc(all, func(a string) bool { return slices.Contains(t.issuer.Audiences, a) })
 }
 
 // headers returns the claims as headers for a route.

@@ -93,11 +93,10 @@ func (v *verification) readHeader() Reason {
 		if value == nil {
 			continue
 		}
-		s, ok := text(value)
-		if !ok || value.Kind() != '"' {
+		if value.Kind() != '"' {
 			return TokenMalformed
 		}
-		*field = s
+		*field, _ = text(value)
 	}
 	v.hasKid = h.get("kid") != nil
 	if len(v.kid) > maxKid {
@@ -143,7 +142,9 @@ func (v *verification) verify() Reason {
 		}
 	}
 	v.expected = v.whyUntrusted(signed)
-	if !ready && v.tried == 0 {
+	// A key that was tried says nothing about one that cannot be had: kids of
+	// two issuers may be the same.
+	if !ready && !signed {
 		return KeysUnavailable
 	}
 	return TokenUntrusted
@@ -197,8 +198,8 @@ func (v *verification) from(issuer *Issuer) bool {
 	if iss == nil {
 		return issuer.Issuer == ""
 	}
-	s, ok := text(iss)
-	return ok && iss.Kind() == '"' && s == issuer.Issuer && s != ""
+	s, _ := text(iss)
+	return iss.Kind() == '"' && s == issuer.Issuer && s != ""
 }
 
 func (v *verification) size() Reason {
@@ -223,8 +224,8 @@ func (v *verification) audience() Reason {
 
 func (v *verification) required() Reason {
 	for _, name := range v.token.issuer.Required {
-		if v.token.Claims.Lookup(name) == nil {
-			return TokenClaims
+		if value := v.token.Claims.Lookup(name); value == nil || string(value) == `""` {
+			return TokenClaims // an empty sub is nobody
 		}
 	}
 	return OK
@@ -251,10 +252,8 @@ func (g *Gate) Inspect(token string, now time.Time) (Report, []Step) {
 	p := &Policy{Mode: BearerOnly, Issuers: g.issuers, Forward: &Forward{}}
 	d, steps := g.Explain(p, Credentials{bearer: token, bearerState: bearerPresent}, now)
 	r := Report{Reason: d.Reason}
-	header, payload, _, ok := split(token, len(token))
-	if ok {
-		r.Header, r.Claims = decodeObject(header), decodeObject(payload)
-	}
+	header, payload, _, _ := split(token, len(token)) // an unsigned one is shown too
+	r.Header, r.Claims = decodeObject(header), decodeObject(payload)
 	return r, steps
 }
 

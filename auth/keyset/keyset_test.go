@@ -2,6 +2,7 @@ package keyset
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -150,6 +151,64 @@ func TestParseJWKS(t *testing.T) {
 	} {
 		if keys, _, err := ParseJWKS(bad, algorithms); err == nil || keys != nil {
 			t.Errorf("%s: %d keys, no error", name, len(keys))
+		}
+	}
+}
+
+func TestBoundsOfAKeySet(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nameless := strings.Split(strings.Repeat(jwk(t, &key.PublicKey, "", "", "")+"\n", maxSetKeys+1), "\n")
+	most := set(nameless[:maxSetKeys]...)
+	largest := append(most, strings.Repeat(" ", maxSetBytes-len(most))...)
+	for name, c := range map[string]struct {
+		set  []byte
+		keys int
+		want string
+	}{
+		"as many as may be":    {most, maxSetKeys, ""},
+		"one too many":         {set(nameless[:maxSetKeys+1]...), 0, "the key set has 101 keys"},
+		"as large as may be":   {largest, maxSetKeys, ""},
+		"too large":            {append(largest, ' '), 0, "the key set has 524289 bytes"},
+		"the longest kid":      {set(jwk(t, &key.PublicKey, strings.Repeat("k", 128), "", "")), 1, ""},
+		"a kid that is longer": {set(jwk(t, &key.PublicKey, strings.Repeat("k", 129), "", "")), 0, "its kid is longer than 128 bytes"},
+		"a private key":        {set(jwk(t, key, "k", "", "")), 0, "it is a secret or a private key"},
+		"no JSON":              {[]byte("x"), 0, "no JSON Web Key Set"},
+		"no key":               {set("7"), 0, "it cannot be read as a JSON Web Key"},
+	} {
+		keys, _, err := ParseJWKS(c.set, []string{"ES256"})
+		if len(keys) != c.keys || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		}
+	}
+}
+
+func TestErrorsOfPEM(t *testing.T) {
+	agreement, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(agreement)
+	for want, text := range map[string][]byte{
+		"cannot sign":                       block(t, "PRIVATE KEY", der, err),
+		"openssl pkey":                      block(t, "ENCRYPTED PRIVATE KEY", []byte{0}, nil),
+		`"CERTIFICATE", want a PRIVATE KEY`: block(t, "CERTIFICATE", []byte{0}, nil),
+		"no PEM block found":                []byte("x"),
+		"asn1: ":                            block(t, "PRIVATE KEY", []byte{0x30, 0}, nil),
+	} {
+		if key, err := PrivateKeyPEM(text); key != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("private: %v, want %s", err, want)
+		}
+	}
+	for want, text := range map[string][]byte{
+		`"X", want a PUBLIC KEY`: block(t, "X", []byte{0}, nil),
+		"no PEM block found":     nil,
+		"x509: ":                 block(t, "CERTIFICATE", []byte{0x30, 0}, nil),
+	} {
+		if key, err := PublicKeyPEM(text); key != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("public: %v, want %s", err, want)
 		}
 	}
 }
