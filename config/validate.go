@@ -123,9 +123,7 @@ func (v *validator) store() {
 
 // storeFile makes the path of the embedded store absolute.
 func (v *validator) storeFile(path string) {
-	if strings.HasPrefix(path, "//") { // file:///var/lib, as file managers write it
-		path = strings.TrimPrefix(path, "//")
-	}
+	path = strings.TrimPrefix(path, "//") // file:///var/lib, as file managers write it
 	if path == "" {
 		v.fault("store.url", "names no file, as in file:gatehouse.db")
 		return

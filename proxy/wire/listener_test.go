@@ -95,11 +95,8 @@ func TestD01SlowHandshake(t *testing.T) {
 	cfg, clientTLS := secured(t)
 	var h recorder
 	addr := serve(t, cfg, &h)
-	var slow []*client
 	for range 20 {
-		c := dial(t, addr)
-		c.send("\x16\x03\x01")
-		slow = append(slow, c)
+		dial(t, addr).send("\x16\x03\x01")
 	}
 	raw, err := tls.Dial("tcp", addr.String(), clientTLS)
 	if err != nil {

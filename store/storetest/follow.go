@@ -162,14 +162,14 @@ func yieldError(t *testing.T, s *store.Store) {
 	check(t, s.PutAPIKey(t.Context(), auth.APIKey{ID: "app"}))
 	check(t, s.Revoke(t.Context(), Session("s")))
 	stop := func(revocation.Event) error { return errEnough }
-	from, err := s.Snapshot(t.Context(), stop)
+	_, err := s.Snapshot(t.Context(), stop)
 	if !errors.Is(err, errEnough) || errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("snapshot: %v", err)
 	}
 	if err := s.Revocations(t.Context(), func(auth.Revocation) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Errorf("revocations: %v", err)
 	}
-	from = Position(t, s)
+	from := Position(t, s)
 	if err := s.Follow(t.Context(), from, stop); !errors.Is(err, errEnough) {
 		t.Errorf("follow: %v", err)
 	}
