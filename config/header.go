@@ -16,6 +16,9 @@ var reservedHeaders = []string{
 	"X-Rewrite-Url",
 }
 
+// headerBytes is how long a managed name can be, hyphens not counted.
+const headerBytes = 63
+
 // header checks the name of a header that gatehouse manages, and reports whether
 // it is fit to be one.
 func (v *validator) header(path, name string) bool {
@@ -30,6 +33,8 @@ func (v *validator) header(path, name string) bool {
 		v.fault(path, "has an underscore, which many servers read as a hyphen, so that clients could forge the header: use hyphens")
 	case strings.ContainsFunc(name, odd) || fold(name) == "":
 		v.fault(path, "is not a header name of letters, digits and hyphens")
+	case len(fold(name)) > headerBytes:
+		v.fault(path, "has more than %d letters and digits", headerBytes)
 	case slices.Contains(reservedHeaders, canonical) || strings.HasPrefix(canonical, "Proxy-") ||
 		strings.HasPrefix(canonical, "X-Forwarded-") || strings.HasPrefix(canonical, "Sec-"):
 		v.fault(path, "is a header with a meaning of its own: choose another name")

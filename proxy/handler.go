@@ -38,7 +38,7 @@ type Handler struct {
 	state     func() *State
 	log       *slog.Logger
 	now       func() time.Time
-	transport *http.Transport
+	transport transports
 	proxy     *httputil.ReverseProxy
 	upgraded  upgraded
 	draining  atomic.Bool // each answer is the last of its connection
@@ -53,14 +53,14 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.State == nil || cfg.Log == nil {
 		return nil, errors.New("proxy: a handler needs a state and a log")
 	}
-	h := &Handler{state: cfg.State, log: cfg.Log, now: cfg.Now, transport: newTransport()}
+	h := &Handler{state: cfg.State, log: cfg.Log, now: cfg.Now}
 	if h.now == nil {
 		h.now = time.Now
 	}
 	h.upgraded.conns = make(map[*Exchange]*State)
 	h.proxy = &httputil.ReverseProxy{
 		Rewrite:        rewrite,
-		Transport:      h.transport,
+		Transport:      &h.transport,
 		ModifyResponse: modifyResponse,
 		ErrorHandler:   upstreamFailed,
 		BufferPool:     &buffers{},

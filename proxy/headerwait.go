@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// headerWait bounds the wait for an upstream's final response header. The time
-// during which we wait for the client's body does not count, or a slow client
-// would be the upstream's fault; an upstream that takes no more of the body
-// does.
+// headerWait bounds the wait for an upstream's final response header while it is
+// sent a body. The time during which we wait for the client's body does not
+// count, or a slow client would be the upstream's fault; an upstream that takes
+// no more of the body does.
 type headerWait struct {
-	limit time.Duration // 0: no bound
+	limit time.Duration
 	timer *time.Timer
 	state atomic.Uint32
 }
@@ -24,9 +24,7 @@ const (
 
 // begin starts the wait; cancel is called when it is in vain.
 func (w *headerWait) begin(limit time.Duration, cancel context.CancelFunc) {
-	if w.limit = limit; limit == 0 {
-		return
-	}
+	w.limit = limit
 	w.timer = time.AfterFunc(limit, func() {
 		if w.state.CompareAndSwap(waiting, waitExpired) {
 			cancel()

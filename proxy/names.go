@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -22,11 +23,16 @@ const (
 // names holds the treatment of header names, by their letters and digits in
 // lower case: many servers tell X-User-Id, X--User-Id and X_User_Id not apart,
 // so neither do we.
-type names map[string]treatment
+type names struct {
+	table map[string]treatment
+	// lengths has, by first character, a bit for each length that a name in
+	// the table has: enough to pass nearly every header by without a look-up.
+	lengths [256]uint64
+}
 
 // maxName bounds the letters and digits of the names in the table. A longer
 // name cannot be one of them.
-const maxName = 64
+const maxName = 63
 
 // fixedNames are treated alike in every configuration.
 var fixedNames = []struct {
@@ -53,18 +59,19 @@ var fixedNames = []struct {
 
 // trustedPrefixes are beginnings of further names that only a trusted proxy may
 // send. `Proxy:` becomes the variable HTTP_PROXY in CGI programs.
-var trustedPrefixes = []string{"xforwarded", "proxy"}
+var trustedPrefixes = [][]byte{[]byte("xforwarded"), []byte("proxy")}
 
 // newNames returns the table for a configuration with these managed headers.
-func newNames(managed []string) (names, error) {
-	n := make(names)
+func newNames(managed []string) (*names, error) {
+	n := &names{table: make(map[string]treatment)}
 	add := func(name string, t treatment) error {
 		var buf [maxName]byte
-		folded, ok := fold(&buf, name)
-		if !ok || len(folded) == 0 {
+		form, ok := fold(&buf, name)
+		if !ok || len(form) == 0 {
 			return fmt.Errorf("header %q: a name of ours has 1 to %d letters and digits", name, maxName)
 		}
-		n[string(folded)] |= t
+		n.table[string(form)] |= t
+		n.lengths[form[0]] |= 1 << len(form)
 		return nil
 	}
 	for _, fixed := range fixedNames {
@@ -83,31 +90,40 @@ func newNames(managed []string) (names, error) {
 }
 
 // of returns the treatment of a header name, 0 when nothing is to be done.
-func (n names) of(name string) treatment {
+func (n *names) of(name string) treatment {
 	var buf [maxName]byte
-	folded, ok := fold(&buf, name)
-	if t := n[string(folded)]; ok && t != 0 {
-		return t
+	form, ok := fold(&buf, name)
+	if ok && len(form) > 0 && n.lengths[form[0]]>>len(form)&1 != 0 {
+		if t := n.table[string(form)]; t != 0 {
+			return t
+		}
 	}
 	for _, prefix := range trustedPrefixes {
-		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
+		if bytes.HasPrefix(form, prefix) {
 			return dropUnlessTrusted
 		}
 	}
 	return 0
 }
 
+// folded is the form of each letter and digit in the table, 0 of the rest.
+var folded = func() (t [256]byte) {
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = c
+	}
+	for c := byte('a'); c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = c, c
+	}
+	return t
+}()
+
 // fold writes the letters and digits of a name to buf, in lower case. It is
 // not ok when there are more than fit.
-func fold(buf *[maxName]byte, name string) (folded []byte, ok bool) {
+func fold(buf *[maxName]byte, name string) (form []byte, ok bool) {
 	n := 0
 	for i := 0; i < len(name); i++ {
-		c := name[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			c |= 0x20
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-		default:
+		c := folded[name[i]]
+		if c == 0 {
 			continue
 		}
 		if n == len(buf) {
@@ -120,7 +136,7 @@ func fold(buf *[maxName]byte, name string) (folded []byte, ok bool) {
 }
 
 // scrub removes from an upstream's header or trailer what only we may say.
-func (n names) scrub(h map[string][]string) {
+func (n *names) scrub(h map[string][]string) {
 	for name := range h {
 		if n.of(strings.TrimPrefix(name, "Trailer:"))&dropFromResponse != 0 {
 			delete(h, name)

@@ -37,7 +37,7 @@ func TestFold(t *testing.T) {
 
 func TestNamesThatCannotBeOurs(t *testing.T) {
 	for _, name := range []string{"", "-", "_._", strings.Repeat("a", maxName+1)} {
-		if _, err := newNames([]string{name}); err == nil || !strings.Contains(err.Error(), "1 to 64 letters and digits") {
+		if _, err := newNames([]string{name}); err == nil || !strings.Contains(err.Error(), "1 to 63 letters and digits") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

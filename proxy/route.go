@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/auth"
@@ -39,9 +40,10 @@ type Upstream struct {
 // served is a Route made ready. It is what the ServeMux holds.
 type served struct {
 	*Route
-	pattern  string // with the host in lower case
-	observer Observer
-	balancer *balancer
+	pattern   string // with the host in lower case
+	observer  Observer
+	balancer  *balancer
+	transport atomic.Pointer[http.Transport] // nil before the first request
 }
 
 // ServeHTTP is never called: the ServeMux is only asked which route matches.

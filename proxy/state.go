@@ -41,7 +41,7 @@ type State struct {
 	accessLog    bool
 	unrouted     Observer
 	renewal      func(issuer string, result auth.RenewResult)
-	names        names
+	names        *names
 	challenge    string // the WWW-Authenticate challenge for API keys
 }
 

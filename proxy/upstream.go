@@ -22,7 +22,47 @@ const (
 	copyBufferSize     = 32 << 10 // bytes
 )
 
-// newTransport returns the transport to all upstreams.
+// transports are the ways to the upstreams: one http.Transport, with its kept
+// connections, for each timeout that a route has. They outlive configurations.
+type transports struct {
+	mu        sync.Mutex // held when a route is used for the first time
+	byTimeout map[time.Duration]*http.Transport
+}
+
+// RoundTrip takes the way of the request's route.
+func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
+	route := exchangeOf(r.Context()).route
+	way := route.transport.Load()
+	if way == nil {
+		way = t.of(route.Timeout)
+		route.transport.Store(way)
+	}
+	return way.RoundTrip(r)
+}
+
+func (t *transports) of(timeout time.Duration) *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byTimeout == nil {
+		t.byTimeout = make(map[time.Duration]*http.Transport)
+	}
+	if t.byTimeout[timeout] == nil {
+		t.byTimeout[timeout] = newTransport(timeout)
+	}
+	return t.byTimeout[timeout]
+}
+
+// CloseIdleConnections closes what is kept open and not in use.
+func (t *transports) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, way := range t.byTimeout {
+		way.CloseIdleConnections()
+	}
+}
+
+// newTransport returns a transport that waits so long for the header of an
+// answer, counted from the end of the request; zero: without end.
 //
 // It asks no environment for a proxy, does not ask for compression that the
 // client did not ask for, and keeps enough connections open that none is made
@@ -30,12 +70,17 @@ const (
 // request again when a kept connection turns out to be dead before any of the
 // answer came and the request has no body and an idempotent method (RFC 9110
 // §9.2.2), or nothing of it was written yet.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+func newTransport(timeout time.Duration) *http.Transport {
+	connecting := dialTimeout
+	if timeout > 0 {
+		connecting = min(timeout, dialTimeout)
+	}
+	dialer := &net.Dialer{Timeout: connecting, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    dialTimeout,
+		TLSHandshakeTimeout:    connecting,
+		ResponseHeaderTimeout:  timeout,
 		MaxIdleConnsPerHost:    maxIdlePerUpstream,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -49,10 +94,15 @@ func newTransport() *http.Transport {
 // anew (see rewrite).
 func (x *Exchange) forward() {
 	ctx := context.WithValue(x.in.Context(), exchangeKey{}, x)
-	if x.upgrade || x.route.Timeout > 0 {
+	// The transport bounds the wait behind a request. A request with a body
+	// can come to a halt before that.
+	limited := x.in.ContentLength != 0 && x.route.Timeout > 0
+	if x.upgrade || limited {
 		ctx, x.cancel = context.WithCancel(ctx)
 	}
-	x.wait.begin(x.route.Timeout, x.cancel)
+	if limited {
+		x.wait.begin(x.route.Timeout, x.cancel)
+	}
 	out := x.in.WithContext(ctx)
 	out.URL, out.Header, out.Trailer = x.route.balancer.next(), nil, nil
 	if x.in.ContentLength != 0 {
@@ -83,12 +133,13 @@ func (x *Exchange) classify(err error) *problem {
 	if x.in.Context().Err() != nil {
 		return &problem{reason: auth.ClientClosed}
 	}
-	if x.wait.expired() {
-		return &problem{reason: auth.UpstreamTimeout, detail: "no response header within the route's timeout"}
-	}
+	var operation *net.OpError
 	var network net.Error
-	if errors.As(err, &network) && network.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
+	switch timeout := errors.As(err, &network) && network.Timeout() || errors.Is(err, os.ErrDeadlineExceeded); {
+	case timeout && errors.As(err, &operation): // while connecting
 		return &problem{reason: auth.UpstreamTimeout, detail: describeError(err)}
+	case timeout, x.wait.expired():
+		return &problem{reason: auth.UpstreamTimeout, detail: "no response header within the route's timeout"}
 	}
 	return &problem{reason: auth.UpstreamUnavailable, detail: describeError(err)}
 }
