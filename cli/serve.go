@@ -28,6 +28,7 @@ func (p *program) serve() *cobra.Command {
 }
 
 func (p *program) runServe(ctx context.Context, file string) error {
+	tuneMemory()
 	ctx, cancel := untilSignalled(ctx)
 	defer cancel()
 	hangup := make(chan os.Signal, 1)
