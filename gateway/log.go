@@ -50,6 +50,9 @@ const (
 	// maxUnread bounds what waits for the log's reader, in bytes: some thousand
 	// lines. What comes when it is full is dropped and counted.
 	maxUnread = 1 << 20
+	// gatherTime is how long a line may wait for others: waking a goroutine for
+	// each costs more than writing it.
+	gatherTime = 5 * time.Millisecond
 	// closingTime is how long an ending process waits for the log's reader.
 	closingTime = time.Second
 )
@@ -59,6 +62,7 @@ const (
 type lines struct {
 	out  io.Writer
 	wake chan struct{} // has room for one
+	end  chan struct{} // closed when no more lines are taken
 	done chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex // held while a line is copied, never while one is written
@@ -68,7 +72,7 @@ type lines struct {
 }
 
 func newLines(out io.Writer) *lines {
-	l := &lines{out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &lines{out: out, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	return l
 }
@@ -103,8 +107,21 @@ func (l *lines) run() {
 		} else if closed {
 			return
 		} else {
-			<-l.wake
+			l.gather()
 		}
+	}
+}
+
+// gather waits for a line, and then a moment for more.
+func (l *lines) gather() {
+	select {
+	case <-l.wake:
+	case <-l.end:
+		return
+	}
+	select {
+	case <-time.After(gatherTime):
+	case <-l.end:
 	}
 }
 
@@ -120,10 +137,7 @@ func (l *lines) close() {
 	l.closed = true
 	l.mu.Unlock()
 	if !already {
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+		close(l.end)
 	}
 	select {
 	case <-l.done:
