@@ -33,6 +33,7 @@ func main() {
 			MaxIdleConnsPerHost:    1024,
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
+			ResponseHeaderTimeout:  30 * time.Second,
 			DisableCompression:     true,
 		},
 		BufferPool: &buffers{pool: sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}},
