@@ -1,0 +1,212 @@
+package auth
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// attempt is the way of one request through the checks.
+type attempt struct {
+	gate   *Gate
+	policy *Policy
+	creds  Credentials
+	unix   int64
+	now    time.Time
+	trace  *[]Step
+
+	key     *APIKey
+	token   *Token
+	headers []HeaderValue
+	covered Kind   // what the token was revoked by
+	failed  string // the scope, claim or header that was not met
+}
+
+// requestChecks are the checks of a request, in the order of CONTRACT:
+// credentials, revocation, authorization. What is known to be revoked is
+// denied before the list's age is asked.
+var requestChecks = []check[*attempt]{
+	{"api key", (*attempt).checkAPIKey, (*attempt).describeAPIKey},
+	{"bearer token", (*attempt).checkBearer, (*attempt).describeBearer},
+	{"credentials presented", (*attempt).checkPresent, nil},
+	{"api key revoked", (*attempt).checkAPIKeyRevoked, nil},
+	{"token revoked", (*attempt).checkTokenRevoked, func(a *attempt) string {
+		if a.covered == 0 {
+			return ""
+		}
+		return "by " + a.covered.String()
+	}},
+	{"revocation list fresh", (*attempt).checkFresh, nil},
+	{"api key allowed on route", (*attempt).checkAPIKeyRoute, func(a *attempt) string { return "route " + a.policy.Route }},
+	{"scopes", (*attempt).checkScopes, (*attempt).describeUnmet},
+	{"claim rules", (*attempt).checkClaims, (*attempt).describeUnmet},
+	{"claims fit headers", (*attempt).checkHeaders, (*attempt).describeUnmet},
+}
+
+func (a *attempt) checkAPIKey() Reason {
+	if !a.policy.Mode.looksAtAPIKey() {
+		return Undecided
+	}
+	if a.creds.apiKeyLines == 0 {
+		if a.policy.Mode == Any {
+			return Undecided
+		}
+		return APIKeyMissing
+	}
+	if a.creds.apiKeyLines > 1 {
+		return APIKeyInvalid
+	}
+	key := a.gate.apiKeys.Find(a.creds.apiKey)
+	if key == nil || key.expired(a.now) {
+		return APIKeyInvalid
+	}
+	a.key = key
+	return OK
+}
+
+func (a *attempt) describeAPIKey() string {
+	switch {
+	case a.key != nil:
+		return fmt.Sprintf("id %q", a.key.ID)
+	case a.creds.apiKeyLines > 1:
+		return "more than one line"
+	case a.creds.apiKeyLines == 1:
+		return "unknown or expired"
+	}
+	return "none presented"
+}
+
+func (a *attempt) checkBearer() Reason {
+	if !a.policy.Mode.looksAtBearer() {
+		return Undecided
+	}
+	switch a.creds.bearerState {
+	case bearerAbsent:
+		if a.policy.Mode == Any {
+			return Undecided
+		}
+		return TokenMissing
+	case bearerMalformed:
+		return TokenMalformed
+	}
+	token, reason := a.gate.token(a.policy.Issuers, a.creds.bearer, a.unix, a.trace)
+	if reason == OK {
+		a.token = token
+	}
+	return reason
+}
+
+func (a *attempt) describeBearer() string {
+	switch {
+	case a.token != nil:
+		return fmt.Sprintf("issuer %q, subject %q", a.token.issuer.Name, a.token.subject)
+	case a.creds.bearerState == bearerMalformed:
+		return "more than one Authorization line, or no token behind the scheme"
+	case a.creds.bearerState == bearerAbsent:
+		return "none presented"
+	}
+	return ""
+}
+
+// checkPresent denies a request with neither credential where either would do.
+func (a *attempt) checkPresent() Reason {
+	if a.key == nil && a.token == nil {
+		return TokenMissing
+	}
+	return OK
+}
+
+func (a *attempt) checkAPIKeyRevoked() Reason {
+	if a.key == nil {
+		return Undecided
+	}
+	if a.gate.revocations.Revoked(a.key.revocation, 0, a.unix) {
+		return APIKeyInvalid
+	}
+	return OK
+}
+
+func (a *attempt) checkTokenRevoked() Reason {
+	if a.token == nil {
+		return Undecided
+	}
+	if a.covered = a.token.revoked(a.gate.revocations, a.unix); a.covered != 0 {
+		return TokenRevoked
+	}
+	return OK
+}
+
+func (a *attempt) checkFresh() Reason {
+	if a.gate.revocations.Stale(a.now) {
+		return RevocationStale
+	}
+	return OK
+}
+
+func (a *attempt) checkAPIKeyRoute() Reason {
+	if a.key == nil {
+		return Undecided
+	}
+	if !a.key.opens(a.policy.Route) {
+		return APIKeyForbidden
+	}
+	return OK
+}
+
+// checkScopes and checkClaims ask the token: a route that has such rules is
+// not opened by an API key alone.
+func (a *attempt) checkScopes() Reason {
+	if len(a.policy.Scopes) == 0 {
+		return Undecided
+	}
+	for _, scope := range a.policy.Scopes {
+		if a.token == nil || !slices.Contains(a.token.scopes, scope) {
+			a.failed = fmt.Sprintf("scope %q is missing", scope)
+			return ScopeInsufficient
+		}
+	}
+	return OK
+}
+
+func (a *attempt) checkClaims() Reason {
+	if len(a.policy.Claims) == 0 {
+		return Undecided
+	}
+	for i := range a.policy.Claims {
+		rule := &a.policy.Claims[i]
+		if a.token == nil || !rule.met(a.token.Claims) {
+			a.failed = fmt.Sprintf("claim %q is none of %q", rule.Claim, rule.AnyOf)
+			return ClaimForbidden
+		}
+	}
+	return OK
+}
+
+func (r *ClaimRule) met(c Claims) bool {
+	all, _ := texts(c.Lookup(r.Claim))
+	return slices.ContainsFunc(all, func(s string) bool { return slices.Contains(r.AnyOf, s) })
+}
+
+func (a *attempt) checkHeaders() Reason {
+	f := a.policy.Forward
+	if f == nil {
+		return Undecided
+	}
+	if a.token != nil {
+		r := a.token.headers(f)
+		if !r.ok {
+			a.failed = fmt.Sprintf("claim %q cannot be sent as a header", r.failed)
+			return TokenClaims
+		}
+		a.headers = r.headers
+	}
+	if a.key != nil && f.APIKeyHeader != "" {
+		// The token's slice is shared: copy it to add to it.
+		headers := make([]HeaderValue, len(a.headers), len(a.headers)+1)
+		copy(headers, a.headers)
+		a.headers = append(headers, HeaderValue{Name: f.APIKeyHeader, Value: a.key.value})
+	}
+	return OK
+}
+
+func (a *attempt) describeUnmet() string { return a.failed }
