@@ -49,7 +49,7 @@ issuers:
 		":14:45: issuers[0].keys[2].secret: the secret for HS256 has 10 bytes",
 		":9:16: issuers[0].jwks_file: the key set has no key",
 		":2:20: server.tls.cert_file: the certificate and its key cannot be used",
-		":3:21: admin.token_file: the token has 5 bytes",
+		":3:21: admin.token_file: the token has 5 bytes, which can be guessed",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
@@ -110,6 +110,19 @@ routes:
 	for i, w := range want {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], w) {
 			t.Fatalf("no %s as line %d of\n%v", w, i+1, err)
+		}
+	}
+}
+
+func TestShortAdminToken(t *testing.T) {
+	for token, want := range map[string]int{"12345678": 1, "123456789012345678901": 1, "1234567890123456789012": 0} {
+		cfg, err := config.Parse("gateway.yaml", []byte("admin: {token: \""+token+"a\"}\n"), nil) // the a keeps it from being a number
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Admin.Token = config.Secret(token)
+		if warnings, err := Check(cfg, nil); err != nil || len(warnings) != want {
+			t.Errorf("%d bytes: %v, %v", len(token), warnings, err)
 		}
 	}
 }

@@ -50,15 +50,20 @@ func (b *builder) adminToken() [32]byte {
 	case token == "" && b.cfg.Admin.TokenFile == "":
 		return none
 	case len(token) < minAdminToken:
-		b.fault("admin"+field, fmt.Errorf("the token has %d bytes: it needs at least %d random ones, as openssl rand -hex 16 prints", len(token), minAdminToken))
+		b.fault("admin"+field, fmt.Errorf("the token has %d bytes, which can be guessed: openssl rand -hex 16 prints a good one", len(token)))
 		return none
+	case len(token) < goodAdminToken:
+		b.warnings = append(b.warnings, b.cfg.Problem("admin"+field, "the token is short: openssl rand -hex 16 prints a good one").Error())
 	}
 	return sha256.Sum256([]byte(token))
 }
 
-// minAdminToken is the least length of the admin token, in bytes: 128 bits in
-// hex have 32, in base64 22.
-const minAdminToken = 22
+// A random token of 128 bits has 22 bytes in base64 and 32 in hex. A shorter one
+// was likely made up by somebody, and under 8 bytes it can be found by trying.
+const (
+	minAdminToken  = 8
+	goodAdminToken = 22
+)
 
 // listen binds the two addresses. What fails is told with the key of the
 // address.
