@@ -29,8 +29,8 @@ var requestChecks = []check[*attempt]{
 	{"api key", (*attempt).checkAPIKey, (*attempt).describeAPIKey},
 	{"bearer token", (*attempt).checkBearer, (*attempt).describeBearer},
 	{"credentials presented", (*attempt).checkPresent, nil},
-	{"api key revoked", (*attempt).checkAPIKeyRevoked, nil},
-	{"token revoked", (*attempt).checkTokenRevoked, func(a *attempt) string {
+	{"api key not revoked", (*attempt).checkAPIKeyRevoked, nil},
+	{"token not revoked", (*attempt).checkTokenRevoked, func(a *attempt) string {
 		if a.covered == 0 {
 			return ""
 		}

@@ -65,9 +65,9 @@ func TestExplainSteps(t *testing.T) {
 		{f.policy, BearerOnly, []string{signed(map[string]any{"aud": "x"})}, "audience", "token_audience", `aud "x", wanted one of ["api" "api2"]`},
 		{&open, BearerOnly, []string{good}, "audience", "ok", "any audience is accepted"},
 		{f.policy, BearerOnly, []string{signed(nil)}, "required claims", "token_claims", "sub, tenant"},
-		{f.policy, BearerOnly, []string{good}, "api key revoked", "skipped", ""},
-		{f.policy, BearerOnly, []string{good}, "token revoked", "ok", ""},
-		{f.policy, BearerOnly, []string{signed(map[string]any{"tenant": "x", "jti": "dead"})}, "token revoked", "token_revoked", "by jti"},
+		{f.policy, BearerOnly, []string{good}, "api key not revoked", "skipped", ""},
+		{f.policy, BearerOnly, []string{good}, "token not revoked", "ok", ""},
+		{f.policy, BearerOnly, []string{signed(map[string]any{"tenant": "x", "jti": "dead"})}, "token not revoked", "token_revoked", "by jti"},
 		{f.policy, APIKeyOnly, []string{"Api-Key: other-key"}, "api key allowed on route", "api_key_forbidden", "route orders"},
 		{f.policy, APIKeyOnly, []string{"Api-Key: web-key"}, "scopes", "skipped", ""},
 		{f.policy, APIKeyOnly, []string{"Api-Key: web-key"}, "claim rules", "skipped", ""},
@@ -137,7 +137,7 @@ func TestInspect(t *testing.T) {
 	for _, s := range steps {
 		names = append(names, s.Check)
 	}
-	for _, want := range []string{"token form", "token header", "signature and issuer", "token claims", "token time", "audience", "token revoked"} {
+	for _, want := range []string{"token form", "token header", "signature and issuer", "token claims", "token time", "audience", "token not revoked"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no step %q in %q", want, names)
 		}
