@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,10 +12,11 @@ import (
 	"gatehouse/auth"
 )
 
-// KeyStore is where API keys made at run time are kept. Any error of it means
-// that the store could not be had.
+// KeyStore is where API keys made at run time are kept. Any other error of it
+// means that the store could not be had.
 type KeyStore interface {
-	// PutAPIKey returns nil only once the key cannot be lost.
+	// PutAPIKey returns nil only once the key cannot be lost, and
+	// auth.ErrAPIKeyRevoked for an id that was revoked.
 	PutAPIKey(ctx context.Context, key auth.APIKey) error
 	// DeleteAPIKey removes the key with that hash, if there is one.
 	DeleteAPIKey(ctx context.Context, sum [32]byte) error
@@ -79,7 +81,10 @@ func (h *Handler) makeKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	plain, sum := auth.NewAPIKeySecret()
 	key.SHA256 = sum
-	if err := h.cfg.Keys.PutAPIKey(r.Context(), key); err != nil {
+	switch err := h.cfg.Keys.PutAPIKey(r.Context(), key); {
+	case errors.Is(err, auth.ErrAPIKeyRevoked):
+		return errKeyRevoked
+	case err != nil:
 		return h.storeFailed("put key", err)
 	}
 	h.cfg.Log.Info("admin: made an API key", "id", key.ID, "not_after", key.NotAfter)

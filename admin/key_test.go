@@ -3,6 +3,7 @@ package admin
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -101,4 +102,10 @@ func TestDeleteKey(t *testing.T) {
 	if !strings.Contains(f.log.String(), "deleted") {
 		t.Error("not in the log")
 	}
+}
+
+func TestMakeKeyWithRevokedID(t *testing.T) {
+	f := newFake()
+	f.storeErr = fmt.Errorf("the store says: %w", auth.ErrAPIKeyRevoked)
+	wantProblem(t, f.call(t, "POST", "/v1/keys", `{"id":"dead"}`), 409, "key_revoked")
 }

@@ -26,6 +26,7 @@ var (
 	errCrossOrigin = namedProblem(http.StatusForbidden, "cross_origin", "The request comes from another site's page", "")
 	errHostUnknown = namedProblem(http.StatusForbidden, "host_forbidden", "The admin listener is not known by this name", "call it by its IP address, or write its name as the host of admin.listen")
 	errKeyUnknown  = namedProblem(http.StatusNotFound, "key_not_found", "No API key has this id", "")
+	errKeyRevoked  = namedProblem(http.StatusConflict, "key_revoked", "The id of the API key has been revoked", "choose another id")
 	errKeyInConfig = namedProblem(http.StatusConflict, "key_configured", "The API key stands in the configuration", "remove it there, or revoke its id: POST /v1/revocations")
 )
 

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -38,6 +39,10 @@ func (k *APIKey) expired(now time.Time) bool {
 func (k *APIKey) opens(route string) bool {
 	return k.Routes == nil || slices.Contains(k.Routes, route)
 }
+
+// ErrAPIKeyRevoked is why a key with a revoked id is not kept: it would be
+// refused from its first request on.
+var ErrAPIKeyRevoked = errors.New("this id has been revoked: choose another")
 
 // ValidAPIKeyID reports whether an id will do: it becomes a log field, a header
 // value and a part of URLs.

@@ -190,7 +190,7 @@ func (s *Store) Revocations(ctx context.Context, yield func(auth.Revocation) err
 }
 
 // PutAPIKey adds a key, or replaces the one with the same hash. Several may
-// share an id.
+// share an id. One that was revoked is refused with auth.ErrAPIKeyRevoked.
 func (s *Store) PutAPIKey(ctx context.Context, k auth.APIKey) error {
 	if k.ID == "" || len(k.ID) > maxNameBytes {
 		return fmt.Errorf("%w: the id of an API key must have 1 to %d bytes", ErrInvalid, maxNameBytes)
@@ -200,6 +200,16 @@ func (s *Store) PutAPIKey(ctx context.Context, k auth.APIKey) error {
 	}
 	if _, err := encodeKey(k); err != nil {
 		return fmt.Errorf("%w: the API key's end must be before the year 10000", ErrInvalid)
+	}
+	errRevoked := fmt.Errorf("%w: %w", ErrInvalid, auth.ErrAPIKeyRevoked)
+	err := s.Revocations(ctx, func(r auth.Revocation) error {
+		if r.Kind == auth.KindAPIKey && r.ID == k.ID {
+			return errRevoked
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return s.observed("key_put", func() error {
 		return s.backend.write(ctx, revocation.Event{Op: revocation.KeyPut, Key: k})

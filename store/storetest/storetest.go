@@ -205,4 +205,9 @@ func apiKeys(t *testing.T, s *store.Store) {
 	check(t, s.DeleteAPIKey(t.Context(), b.SHA256))
 	check(t, s.DeleteAPIKey(t.Context(), [32]byte{9}))
 	equal(t, list(), []auth.APIKey{a})
+	// Another key with an id that was revoked would be dead from the start.
+	check(t, s.Revoke(t.Context(), auth.Revocation{Kind: auth.KindAPIKey, ID: "dead", Until: time.Now().Add(time.Hour)}))
+	if err := s.PutAPIKey(t.Context(), auth.APIKey{ID: "dead", SHA256: [32]byte{9}}); !errors.Is(err, auth.ErrAPIKeyRevoked) || !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a key with a revoked id: %v", err)
+	}
 }
