@@ -258,6 +258,13 @@ func (g *gateway) get(target string, lines ...string) answer {
 	return g.raw("GET " + target + " HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
 }
 
+// receivedSoFar is how many requests the upstream has got.
+func (g *gateway) receivedSoFar() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.received)
+}
+
 // last returns the last request that reached the upstream, nil when none did.
 func (g *gateway) last() *http.Request {
 	g.mu.Lock()

@@ -98,11 +98,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // wrong, nil when the request has a route.
 func (x *Exchange) admit() *problem {
 	table := x.state.table
-	fault := wire.FaultOf(x.in.Context())
-	if fault == nil {
-		fault = wire.CheckRequest(x.in)
-	}
-	if fault != nil {
+	if fault := wire.CheckRequest(x.in); fault != nil {
 		return &problem{reason: fault.Reason, status: fault.Status, allow: strings.Join(table.methods, ", "), detail: fault.Detail, hangup: true}
 	}
 	if !slices.Contains(table.methods, x.in.Method) {

@@ -153,8 +153,10 @@ func TestD13AnswersWhileDrainingCloseTheirConnection(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	if _, err := New(Config{}); err == nil {
-		t.Error("a handler without state")
+	for _, cfg := range []Config{{}, {State: func() *State { return nil }}, {Log: slog.New(slog.DiscardHandler)}} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("a handler of %+v", cfg)
+		}
 	}
 	if _, err := NewState(StateConfig{}); err == nil {
 		t.Error("a state without gate")
@@ -168,6 +170,24 @@ func TestNewRefuses(t *testing.T) {
 		})
 		if err == nil || !strings.Contains(err.Error(), header) {
 			t.Errorf("%s: %v", header, err)
+		}
+	}
+}
+
+// A request that did not come through the checked listener, as those of HTTP/2,
+// is checked by the handler.
+func TestRequestsOfOtherListenersAreChecked(t *testing.T) {
+	g := newGateway(t, nil)
+	for name, change := range map[string]func(*http.Request){
+		"name":   func(r *http.Request) { r.Header["X_User_Id"] = []string{"admin"} },
+		"host":   func(r *http.Request) { r.Host = "a b" },
+		"target": func(r *http.Request) { r.RequestURI = "/#" },
+	} {
+		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+		change(r)
+		g.handler.ServeHTTP(w, r)
+		if w.Code != 400 || g.receivedSoFar() != 0 {
+			t.Errorf("%s: %d, the upstream received %d", name, w.Code, g.receivedSoFar())
 		}
 	}
 }

@@ -109,6 +109,9 @@ func TestNewTableRefuses(t *testing.T) {
 		{with(func(r *Route) { r.Upstreams = upstream("ftp://h") }), []string{"upstream 1"}},
 		{with(func(r *Route) { r.Upstreams = upstream("http://h/base") }), []string{"upstream 1"}},
 		{with(func(r *Route) { r.Upstreams = upstream("http://u:p@h") }), []string{"upstream 1"}},
+		{with(func(r *Route) { r.Upstreams = upstream("http:///") }), []string{"upstream 1"}},
+		{with(func(r *Route) { r.Upstreams = upstream("http://") }), []string{"upstream 1"}},
+		{with(func(r *Route) { r.Upstreams = []Upstream{{}} }), []string{"upstream 1"}},
 		{with(func(r *Route) { r.Upstreams = []Upstream{{URL: testUpstream[0].URL, Weight: -1}} }), []string{"negative"}},
 		{with(func(r *Route) {
 			r.Upstreams = []Upstream{{URL: testUpstream[0].URL, Weight: 9999}, {URL: testUpstream[0].URL, Weight: 2}}

@@ -143,15 +143,15 @@ func TestSlowUploadIsNotTheUpstreamsFault(t *testing.T) {
 	})
 	pr, pw := io.Pipe()
 	go func() {
-		for range 5 {
-			time.Sleep(100 * time.Millisecond)
+		for _, pause := range []time.Duration{350, 100, 100, 100} { // once for longer than the timeout
+			time.Sleep(pause * time.Millisecond)
 			_, _ = io.WriteString(pw, "x")
 		}
 		pw.Close()
 	}()
 	res := must(http.Post(g.server.URL, "text/plain", pr))
 	defer res.Body.Close()
-	if body := must(io.ReadAll(res.Body)); res.StatusCode != 200 || string(body) != "xxxxx" {
+	if body := must(io.ReadAll(res.Body)); res.StatusCode != 200 || string(body) != "xxxx" {
 		t.Errorf("%d %q", res.StatusCode, body)
 	}
 }
@@ -171,6 +171,20 @@ func TestClientGoesAway(t *testing.T) {
 	conn.Close()
 	<-released
 	if line := g.accessLine(); line["reason"] != "client_closed" || line["status"] != 499.0 || line["result"] != "error" {
+		t.Errorf("logged %v", line)
+	}
+}
+
+func TestClientGoesAwayDuringItsBody(t *testing.T) {
+	g := newGateway(t, func(s *setup) { s.upstream = echo })
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String())).(*net.TCPConn)
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf")
+	for g.receivedSoFar() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	_ = conn.SetLinger(0) // reset
+	conn.Close()
+	if line := g.accessLine(); line["reason"] != "client_closed" || line["status"] != 499.0 {
 		t.Errorf("logged %v", line)
 	}
 }
