@@ -241,6 +241,8 @@ func TestRequestID(t *testing.T) {
 	}{
 		{false, []string{"abc"}, false},
 		{true, []string{"abc.DEF_1-2"}, true},
+		{true, []string{"a"}, true},
+		{true, []string{""}, false},
 		{true, []string{strings.Repeat("a", 128)}, true},
 		{true, []string{strings.Repeat("a", 129)}, false},
 		{true, []string{"a b"}, false},
