@@ -22,8 +22,8 @@ type attempt struct {
 	failed  string // the scope, claim or header that was not met
 }
 
-// requestChecks are the checks of a request, in the order of CONTRACT:
-// credentials, revocation, authorization. What is known to be revoked is
+// requestChecks are the checks of a request, in their order: credentials,
+// revocation, authorization. What is known to be revoked is
 // denied before the list's age is asked.
 var requestChecks = []check[*attempt]{
 	{"api key", (*attempt).checkAPIKey, (*attempt).describeAPIKey},

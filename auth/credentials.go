@@ -82,7 +82,7 @@ func split(token string, maxBytes int) (header, payload, signature string, ok bo
 		}
 	}
 	header, rest, _ := strings.Cut(token, ".")
-	payload, signature, _ = strings.Cut(rest, ".")
-	ok = header != "" && payload != "" && signature != "" && strings.IndexByte(signature, '.') < 0
+	payload, signature, ok = strings.Cut(rest, ".") // an empty signature is a bad one
+	ok = ok && header != "" && payload != "" && strings.IndexByte(signature, '.') < 0
 	return header, payload, signature, ok
 }

@@ -24,8 +24,8 @@ func TestT04OtherSchemes(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	for token, want := range map[string]bool{
-		"a.b.c": true, "A-_.b9.c0": true,
-		"": false, ".": false, "..": false, "a": false, "a.b": false, "a.b.": false, ".b.c": false, "a..c": false,
+		"a.b.c": true, "A-_.b9.c0": true, "a.b.": true,
+		"": false, ".": false, "..": false, "a": false, "a.b": false, ".b.c": false, "a..c": false,
 		"a.b.c.": false, "a.b.c.d": false, "a.b..d": false, ".a.b.c": false,
 		"\na.b.c": false, "a.b.c\n": false, "a.b\r.c": false, "a.b.c=": false, "a.b.é": false,
 	} {

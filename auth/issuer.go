@@ -45,8 +45,8 @@ type StaticKeys struct {
 }
 
 // NewStaticKeys returns the set of those keys. The first that can sign is the
-// signer. Keys without kid are found for tokens without kid only; kids must
-// be unique, the last wins.
+// signer. A key without kid is for tokens whose kid no key has, or that have
+// none. Kids must be unique, the last wins.
 func NewStaticKeys(keys []*Key) *StaticKeys {
 	s := &StaticKeys{all: keys, byID: make(map[string]*Key, len(keys))}
 	for _, k := range keys {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -71,6 +72,8 @@ func NewSecretKey(kid, alg string, secret []byte) (*Key, error) {
 	switch {
 	case len(secret) < a.minSecret:
 		return nil, fmt.Errorf("the secret for %s has %d bytes: it needs at least %d random ones", alg, len(secret), a.minSecret)
+	case bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN")):
+		return nil, fmt.Errorf("the secret is a key in PEM, which others may know: %s wants random bytes of its own", alg)
 	case allSame(secret):
 		return nil, errors.New("the secret is one byte repeated: make a random one")
 	case sampleSecrets[hex.EncodeToString(sum(secret))]:
@@ -182,8 +185,6 @@ var sampleSecrets = map[string]bool{
 	hex.EncodeToString(sum([]byte("a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long"))): true, // jwt.io
 	hex.EncodeToString(sum([]byte("super-secret-jwt-token-with-at-least-32-characters-long"))):                 true, // Supabase
 	hex.EncodeToString(sum([]byte("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"))):        true, // FastAPI
-	hex.EncodeToString(sum([]byte("0123456789abcdef0123456789abcdef"))):                                        true,
-	hex.EncodeToString(sum([]byte("secretsecretsecretsecretsecretsecret"))):                                    true,
 }
 
 // encoding is base64url without padding; strict, so that a token has one

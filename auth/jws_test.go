@@ -133,6 +133,9 @@ func TestJ27WeakSecrets(t *testing.T) {
 	if _, err := NewSecretKey("k", "HS256", []byte("a-string-secret-at-least-256-bits-long")); err == nil {
 		t.Error("jwt.io's secret was taken")
 	}
+	if _, err := NewSecretKey("k", "HS256", []byte("\n-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n")); err == nil {
+		t.Error("a public key was taken for a secret")
+	}
 }
 
 func TestWeakKeys(t *testing.T) {

@@ -99,8 +99,7 @@ func (g *Gate) Renew(d Decision, now time.Time) (token string, result RenewResul
 	return s.compact, RenewMinted, nil
 }
 
-// succeed signs the successor of a token, nil when the session's cap leaves it
-// no longer life than the token has already.
+// succeed signs the successor of a token, nil when the session is past its cap.
 func (t *Token) succeed(now int64) (*successor, error) {
 	if !t.hasIAT || t.life() <= 0 {
 		return nil, errors.New("the token has no iat, so that its life is not known")
@@ -109,11 +108,9 @@ func (t *Token) succeed(now int64) (*successor, error) {
 	if signer == nil {
 		return nil, fmt.Errorf("issuer %q has no key that can sign", t.issuer.Name)
 	}
-	expires := now + t.life()
-	if end := t.begun + int64(t.issuer.Renew.MaxSession/time.Second); end < expires {
-		if expires = end; end <= max(now, t.expires) {
-			return nil, nil
-		}
+	expires := min(now+t.life(), t.begun+int64(t.issuer.Renew.MaxSession/time.Second))
+	if expires <= now {
+		return nil, nil
 	}
 	payload := t.payload(now, expires)
 	compact, err := signer.signCompact(t.typ, payload)

@@ -118,7 +118,7 @@ func TestL06AbsoluteCap(t *testing.T) {
 	}{
 		{"far from the cap", unix - 3600, unix - 60, unix + 600, RenewMinted, unix + 660},
 		{"shortened by the cap", unix - 7000, unix - 600, unix + 100, RenewMinted, unix + 200},
-		{"no gain left", unix - 7000, unix - 600, unix + 200, RenewCapped, 0},
+		{"ended by the cap before the presented token", unix - 7000, unix - 600, unix + 600, RenewMinted, unix + 200},
 		{"past the cap", unix - 7200, unix - 600, unix + 600, RenewCapped, 0},
 		{"long past", unix - 100000, unix - 600, unix + 600, RenewCapped, 0},
 	} {

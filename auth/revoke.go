@@ -10,7 +10,7 @@ import (
 
 // MaxRevocationTTL bounds how long an entry is kept, and is how long one that
 // names an API key is: keys need not expire.
-const MaxRevocationTTL = 100 * 365 * 24 * time.Hour
+const MaxRevocationTTL = 75 * 365 * 24 * time.Hour // times are kept in 32 bits, up to 2106
 
 // maxRevocationID bounds the id of a revocation, in bytes.
 const maxRevocationID = 1024

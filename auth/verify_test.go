@@ -43,7 +43,7 @@ func TestJ01AlgorithmNone(t *testing.T) {
 		header := fmt.Sprintf(`{"alg":%s,"kid":"k1"}`, alg)
 		f.want(f.raw(header, f.payload("")), TokenUntrusted)
 		input := encoding.EncodeToString([]byte(header)) + "." + encoding.EncodeToString([]byte(f.payload("")))
-		f.want(input+".", TokenMalformed)
+		f.want(input+".", TokenUntrusted)
 		f.want(input+".AA", TokenUntrusted)
 	}
 	for _, alg := range []string{`null`, `1`, `["HS256"]`, `{}`, `true`} {
@@ -351,7 +351,7 @@ func TestJ34MalformedSignature(t *testing.T) {
 	for _, alg := range allAlgorithms {
 		f := newFixture(t, alg)
 		cut := strings.LastIndexByte(f.token(nil), '.') + 1
-		for _, n := range []int{1, 31, 32, 33, 63, 64, 65, 255, 256, 257} {
+		for _, n := range []int{0, 1, 31, 32, 33, 63, 64, 65, 255, 256, 257} {
 			f.want(f.token(nil)[:cut]+encoding.EncodeToString(make([]byte, n)), TokenUntrusted)
 		}
 		f.want(f.token(nil)[:cut]+"A", TokenMalformed) // no whole byte
