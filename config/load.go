@@ -80,7 +80,11 @@ func document(data []byte) (*yaml.Node, *Problem) {
 	case errors.Is(err, io.EOF):
 		return nil, &Problem{Line: 1, Column: 1, Message: "the file is empty"}
 	case err != nil:
-		return nil, syntaxProblem(err)
+		p := syntaxProblem(err)
+		if bytes.Contains(data, []byte("${")) {
+			p.Message += ` (between { and }, a value with ${…} must be quoted: "${NAME}")`
+		}
+		return nil, p
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:

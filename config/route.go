@@ -6,7 +6,7 @@ import "slices"
 // what it does not say was taken from `defaults`, then from the built-in ones.
 type Route struct {
 	Name  string `yaml:"name" required:"is missing: give the route a name" example:"orders" doc:"What logs, metrics and API keys call it."`
-	Match string `yaml:"match" required:"is missing: say which requests the route is for, as in /orders/" example:"/orders/" doc:"[METHOD ][HOST]/path, as patterns of Go's net/http: /orders/ matches all below it, {name} one segment, {$} the end. The most specific match wins; a tie is an error."`
+	Match string `yaml:"match" required:"is missing: say which requests the route is for, as in /orders/" example:"/orders/" doc:"[METHOD ][HOST]/path, as patterns of Go's net/http: /orders/ matches all below it, {name} one segment, {$} the end. The most specific match wins; a tie is an error. Without a method: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, and those that other routes name."`
 
 	RouteDefaults
 }
@@ -71,5 +71,5 @@ type Forward struct {
 type ClaimHeader struct {
 	Claim  string `yaml:"claim" required:"is missing: name the claim" example:"roles" doc:"Name of the claim; where none has that very name, dots lead into objects."`
 	Header string `yaml:"header" required:"is missing: name the header" example:"X-User-Roles" doc:"Name of the header: letters, digits and hyphens."`
-	Format string `yaml:"format" default:"text" oneof:"text,csv,json" doc:"text: a string, number or boolean as it is; csv: a list with commas; json: any value."`
+	Format string `yaml:"format" default:"text" oneof:"text,csv,json" doc:"text: a string, number or boolean as it is; csv: a list, with commas between its elements and none in them; json: any value, as ASCII. In text and csv, what is not ASCII, and the percent sign, is percent-encoded. A token whose claim cannot be sent this way, or has more than 1 KiB, is answered 401 token_claims."`
 }

@@ -209,6 +209,8 @@ func checkPattern(pattern string) string {
 		return "the method must be in capitals, and neither CONNECT nor TRACE"
 	case host != strings.ToLower(host) || strings.ContainsAny(host, ":"):
 		return "the host must be in small letters, without a port"
+	case strings.ContainsAny(rest, "*?#%\\"):
+		return "has one of * ? # % \\: /orders/ matches all below it and {name} one segment; the query takes no part"
 	case strings.Contains(rest, "//") || strings.Contains(rest+"/", "/./") || strings.Contains(rest+"/", "/../"):
 		return "has an empty, . or .. segment: no request with such a path gets as far as the routes"
 	}
