@@ -121,6 +121,24 @@ func storeFailures(observe func(string, time.Duration, error)) func(string, time
 	}
 }
 
+// CheckURL returns what is wrong with a URL, as far as that can be known without
+// opening the store.
+func CheckURL(raw string) error {
+	scheme, rest, _ := strings.Cut(raw, ":")
+	if redisSchemes[scheme] != (redisScheme{}) {
+		_, err := redisOptions(raw)
+		return err
+	}
+	if scheme == "memory" && rest == "" || scheme == "file" && strings.Trim(rest, "/") != "" {
+		return nil
+	}
+	return errScheme
+}
+
+// errScheme does not repeat the URL, which may hold a password.
+var errScheme = errors.New("store.url: want file:PATH, memory:, redis://[user:pass@]host:6379/0, rediss://…, " +
+	"redis+sentinel://h1:26379,h2:26379/0?master=NAME or redis+cluster://h1:6379,h2:6379")
+
 func openBackend(ctx context.Context, cfg Config) (backend, error) {
 	scheme, rest, _ := strings.Cut(cfg.URL, ":")
 	switch {
@@ -131,9 +149,7 @@ func openBackend(ctx context.Context, cfg Config) (backend, error) {
 	case redisSchemes[scheme] != redisScheme{}:
 		return openRedis(ctx, cfg)
 	}
-	// The URL may hold a password, so it is not repeated.
-	return nil, errors.New("store.url: want file:PATH, memory:, redis://[user:pass@]host:6379/0, rediss://…, " +
-		"redis+sentinel://h1:26379,h2:26379/0?master=NAME or redis+cluster://h1:6379,h2:6379")
+	return nil, errScheme
 }
 
 // Close ends all that goes on in the store.
