@@ -6,11 +6,11 @@
 // memory, and a route that a reload took away takes its series along
 // ([Metrics.Retain]).
 //
-// Label values come from closed sets: names from the configuration,
-// auth.Reasons, auth.Kinds, auth.RenewResults, and the tables of labels.go.
-// Nothing of a request becomes one. A route has at most 34 series of
-// durations, one for each reason that occurred, and one for each pair of
-// method and status that occurred: in practice 60 in all, so that 30 routes
+// Label values come from closed sets: names from the configuration, the
+// store's operations, auth.Reasons, auth.Kinds, auth.RenewResults, and the
+// tables of labels.go. Nothing of a request becomes one. A route has at most 34
+// series of durations, one for each reason that occurred, and one for each pair
+// of method and status that occurred: in practice 60 in all, so that 30 routes
 // stay below 2,000.
 //
 // The package may import auth. It is the only one that knows client_golang, and

@@ -34,7 +34,8 @@ func (h *histogram) observe(took time.Duration) {
 	h.sum.Add(int64(max(took, 0)))
 }
 
-// collect sends the histogram, or nothing while it is empty. A duration that
+// collect sends the histogram, also while it is empty: rates need a series from
+// its beginning. A duration that
 // is observed meanwhile may be in a bucket and not yet in the sum.
 func (h *histogram) collect(ch chan<- prometheus.Metric, desc *prometheus.Desc, labels ...string) {
 	cumulative := make(map[float64]uint64, len(bounds))
@@ -44,8 +45,5 @@ func (h *histogram) collect(ch chan<- prometheus.Metric, desc *prometheus.Desc, 
 		cumulative[bound.Seconds()] = count
 	}
 	count += h.buckets[len(bounds)].Load()
-	if count == 0 {
-		return
-	}
 	ch <- prometheus.MustNewConstHistogram(desc, count, time.Duration(h.sum.Load()).Seconds(), cumulative, labels...)
 }

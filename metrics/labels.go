@@ -1,30 +1,15 @@
 package metrics
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // methods are the values of the label `method`. Index 0 stands for every other
 // method: a client can send any token as one (RFC 9110 §9.1).
 var methods = [...]string{"other", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-func methodIndex(method string) int {
-	switch method {
-	case "GET":
-		return 1
-	case "HEAD":
-		return 2
-	case "POST":
-		return 3
-	case "PUT":
-		return 4
-	case "PATCH":
-		return 5
-	case "DELETE":
-		return 6
-	case "OPTIONS":
-		return 7
-	}
-	return 0
-}
+func methodIndex(method string) int { return max(slices.Index(methods[:], method), 0) }
 
 // statuses are the values of the label `status`. An upstream may answer with
 // any number; one that is not here is counted under its class, written so that

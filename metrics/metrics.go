@@ -16,7 +16,7 @@ import (
 	"gatehouse/auth"
 )
 
-// The series, by name and labels, as the contract has them.
+// The series, by name and labels. Dashboards and alert rules rely on them.
 var (
 	requestsTotal         = desc("requests_total", "Requests that were answered.", "route", "method", "status")
 	requestDuration       = desc("request_duration_seconds", "Time from a request's head to the end of its answer.", "route")
@@ -125,6 +125,9 @@ func (m *Metrics) Renewal(issuer string, result auth.RenewResult) {
 func (m *Metrics) Retain(routes, issuers []string) {
 	retain(&m.routes, append([]string{noRoute}, routes...))
 	retain(&m.issuers, issuers)
+	for _, name := range issuers {
+		loadOrNew[renewals](&m.issuers, name) // counts from 0
+	}
 }
 
 // Propagated counts how long a revocation took to arrive in this replica.
