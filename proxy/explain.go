@@ -123,7 +123,7 @@ func (x *Exchange) nearMisses() []NearMiss {
 		if err != nil {
 			continue // cannot be: it is in a table already
 		}
-		method, host, _ := splitPattern(s.pattern)
+		method, host, path := splitPattern(s.pattern)
 		matches := func(method, host string) bool {
 			_, _, reason := alone.match(method, host, x.path)
 			return reason == auth.OK
@@ -138,10 +138,18 @@ func (x *Exchange) nearMisses() []NearMiss {
 			why = "the host is not " + host
 		case matches(method, host):
 			why = "method and host are not " + method + " " + host
+		case x.route == nil && firstSegment(path) == firstSegment(x.path.decoded):
+			why = "the path does not match"
 		default:
 			continue
 		}
 		misses = append(misses, NearMiss{s.Name, s.Pattern, why})
 	}
 	return misses
+}
+
+// firstSegment is a path up to its second slash.
+func firstSegment(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first
 }
