@@ -13,6 +13,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/config"
 	"gatehouse/proxy"
+	"gatehouse/store"
 )
 
 // tokenCacheBytes bounds what is remembered of verified tokens: about ten
@@ -37,7 +38,7 @@ type snapshot struct {
 
 // parts are what snapshots are built with and what outlives them.
 type parts struct {
-	list     auth.RevocationList
+	list     *list
 	stored   *auth.StoredAPIKeys
 	observer func(route string) proxy.Observer
 	renewal  func(issuer string, result auth.RenewResult)
@@ -77,6 +78,7 @@ func (b *builder) sorted() config.Problems {
 func build(cfg *config.Config, p parts) (*snapshot, error) {
 	b := &builder{cfg: cfg, warnings: cfg.Warnings()}
 	s := &snapshot{config: cfg, issuers: b.issuers(), apiKeys: APIKeys(cfg), tls: b.tls(), adminToken: b.adminToken()}
+	b.storeURL()
 	routes := b.routes(s.issuers)
 	s.warnings = b.warnings
 	if len(b.problems) > 0 {
@@ -98,6 +100,13 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 		return nil, b.problems
 	}
 	return s, nil
+}
+
+// storeURL checks what opening the store would find wrong with its URL.
+func (b *builder) storeURL() {
+	if err := store.CheckURL(b.cfg.Store.URL.Reveal()); err != nil {
+		b.fault("store.url", errors.New(strings.TrimPrefix(err.Error(), "store.url: ")))
+	}
 }
 
 // APIKeys returns the API keys of a configuration, without those of its store.
@@ -172,6 +181,7 @@ func (b *builder) upstreams(path string, all config.Upstreams) []proxy.Upstream 
 			b.fault(fmt.Sprintf("%s.upstream[%d]", path, i), errors.New("is not a URL"))
 			continue
 		}
+		target.Path = strings.TrimSuffix(target.Path, "/")
 		if u.Weight > 0 {
 			upstreams = append(upstreams, proxy.Upstream{URL: target, Weight: u.Weight})
 		}

@@ -20,7 +20,7 @@ import (
 // and more, as config.Problems. Warnings deserve a look.
 func Check(cfg *config.Config, found config.Problems) (warnings []string, err error) {
 	if len(found) == 0 {
-		s, err := build(cfg, apart(newList()))
+		s, err := build(cfg, apart())
 		if err != nil {
 			return nil, err
 		}
@@ -31,13 +31,14 @@ func Check(cfg *config.Config, found config.Problems) (warnings []string, err er
 	b.issuers()
 	b.tls()
 	b.adminToken()
+	b.storeURL()
 	return b.warnings, b.sorted()
 }
 
 // apart are parts that count nowhere.
-func apart(l *list) parts {
+func apart() parts {
 	return parts{
-		list: l, stored: &auth.StoredAPIKeys{},
+		list: newList(), stored: &auth.StoredAPIKeys{},
 		observer: func(string) proxy.Observer { return uncounted{} },
 		renewal:  func(string, auth.RenewResult) {},
 	}
@@ -54,9 +55,7 @@ func (uncounted) Upstream(time.Duration)             {}
 // when it cannot be, the error says why and the explanation is that of a
 // gateway that never had the list.
 func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.Time, log *slog.Logger) (proxy.Explanation, error) {
-	l := newList()
-	l.set(cfg.Revocation)
-	p := apart(l)
+	p := apart()
 	s, err := build(cfg, p)
 	if err != nil {
 		return proxy.Explanation{}, err
@@ -67,12 +66,11 @@ func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.
 
 // readList fills the list and the stored keys from the store, once.
 func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, log *slog.Logger) error {
-	l := p.list.(*list)
 	err := ReadStore(ctx, cfg, log, func(st *store.Store) error {
 		_, err := st.Snapshot(ctx, func(e revocation.Event) error {
 			switch e.Op {
 			case revocation.Revoked:
-				l.Put(e.Revocation, now)
+				p.list.Put(e.Revocation, now)
 			case revocation.KeyPut:
 				p.stored.Put(e.Key)
 			}
@@ -83,6 +81,6 @@ func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, l
 	if err != nil {
 		return err
 	}
-	l.Current(now)
+	p.list.Current(now)
 	return nil
 }

@@ -126,3 +126,18 @@ func TestShortAdminToken(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckFindsWhatOpeningTheStoreWould(t *testing.T) {
+	for url, want := range map[string]string{
+		"redis://127.0.0.1:1/zz": "store.url: what follows the / is the number", "redis://127.0.0.1:1/0?foo=1": "store.url: master is the only",
+		"redis://127.0.0.1:1/0": "", "memory:": "",
+	} {
+		cfg, err := config.Parse("gateway.yaml", []byte("store: {url: \""+url+"\"}\nroutes: [{name: a, match: /, upstream: \"http://127.0.0.1:1/\", auth: none}]\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Check(cfg, nil); (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}

@@ -88,6 +88,9 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err := g.open(ctx, cfg.Config); err != nil {
 		_ = g.dataSocket.Close()
 		_ = g.adminSocket.Close()
+		if g.store != nil {
+			_ = g.store.Close()
+		}
 		return nil, err
 	}
 	return g, nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/config"
 )
 
@@ -144,5 +145,20 @@ func TestListenFails(t *testing.T) {
 	_, err = New(t.Context(), Config{Config: cfg, Log: NewLog(cfg.Log, io.Discard)})
 	if err == nil || strings.Count(err.Error(), "address already in use") != 2 {
 		t.Errorf("%v", err)
+	}
+}
+
+// A revocation is in force here before it is acknowledged, whatever the feed
+// is doing.
+func TestRevocationIsInForceAtOnce(t *testing.T) {
+	r := start(t, yaml(echo(t), ""))
+	entry := auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: "s", Until: time.Now().Add(time.Hour)}
+	own := newList()
+	if err := (&revoker{r.store, own}).Revoke(t.Context(), entry); err != nil || !own.Revoked(entry.Key(), 0, time.Now().Unix()) {
+		t.Errorf("not in force: %v", err)
+	}
+	entry.ID = ""
+	if err := (&revoker{r.store, own}).Revoke(t.Context(), entry); err == nil {
+		t.Error("an entry that cannot be stored was acknowledged")
 	}
 }

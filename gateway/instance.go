@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"gatehouse/admin"
@@ -56,17 +57,18 @@ func (i *instance) old(now time.Time) bool {
 }
 
 func keys(issuers []*auth.Issuer) admin.Part {
-	p := admin.Part{Name: "keys", State: admin.StateOK}
-	ready := 0
+	var without []string
 	for _, issuer := range issuers {
-		if issuer.Keys.Ready() {
-			ready++
-		} else {
-			p.State = admin.StateDegraded
-			p.Detail = "keys cannot be had of issuer " + issuer.Name
+		if !issuer.Keys.Ready() {
+			without = append(without, issuer.Name)
 		}
 	}
-	if len(issuers) > 0 && ready == 0 {
+	p := admin.Part{Name: "keys", State: admin.StateOK}
+	if len(without) == 0 {
+		return p
+	}
+	p.State, p.Detail = admin.StateDegraded, "keys cannot be had of issuer "+strings.Join(without, ", ")
+	if len(without) == len(issuers) {
 		p.State = admin.StateFailing
 	}
 	return p

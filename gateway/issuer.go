@@ -71,7 +71,7 @@ func (b *builder) keys(path string, c config.Issuer) []*auth.Key {
 	}
 	for _, key := range set {
 		if key.ID != "" && auth.NewStaticKeys(keys).Find(key.ID) != nil {
-			b.fault(at, fmt.Errorf("kid %q stands under keys too", key.ID))
+			b.fault(at, fmt.Errorf("kid %q stands under keys too: take one of the two out", key.ID))
 		}
 	}
 	return append(keys, set...)

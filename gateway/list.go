@@ -16,7 +16,8 @@ import (
 // answer can change by a reload; the mirror stays.
 type list struct {
 	*revocation.Mirror
-	// limit is the age from which the list is stale, as a time.Duration.
+	// limit is the age above which the list is stale, as a time.Duration. 0:
+	// it must have been read at the very moment, as a command does.
 	limit atomic.Int64
 }
 

@@ -14,7 +14,7 @@ import (
 // tls returns the data listener's TLS configuration, nil without a certificate.
 func (b *builder) tls() *tls.Config {
 	files := b.cfg.Server.TLS
-	if files.CertFile == "" {
+	if files.CertFile == "" || b.faulty("server.tls") {
 		return nil
 	}
 	cert, err := tls.LoadX509KeyPair(string(files.CertFile), string(files.KeyFile))

@@ -91,9 +91,6 @@ func (g *Gateway) apply(cfg *config.Config) error {
 		return err
 	}
 	before := g.snapshot.Load()
-	if before != nil && (before.tls == nil) != (next.tls == nil) {
-		g.log.Warn("server.tls was switched on or off: takes effect after a restart")
-	}
 	for _, w := range next.warnings {
 		g.log.Warn("configuration: " + w)
 	}
@@ -125,11 +122,15 @@ func fixed(before, after *config.Config) []string {
 		before, after any
 	}{
 		{"server.listen", before.Server.Listen, after.Server.Listen},
+		// Other certificates take effect at once.
+		{"server.tls", before.Server.TLS.CertFile == "", after.Server.TLS.CertFile == ""},
 		{"server.read_header_timeout", before.Server.ReadHeaderTimeout, after.Server.ReadHeaderTimeout},
 		{"server.idle_timeout", before.Server.IdleTimeout, after.Server.IdleTimeout},
 		{"server.max_header_bytes", before.Server.MaxHeaderBytes, after.Server.MaxHeaderBytes},
 		{"admin.listen", before.Admin.Listen, after.Admin.Listen},
 		{"store", before.Store, after.Store},
+		// The limit is in force at once; how often the store is asked is not.
+		{"revocation.max_staleness", pollEvery(before.Revocation), pollEvery(after.Revocation)},
 		{"log.format", before.Log.Format, after.Log.Format},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {

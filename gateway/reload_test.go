@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/config"
 )
 
 func TestReload(t *testing.T) {
@@ -13,6 +15,9 @@ func TestReload(t *testing.T) {
 	r := start(t, yaml(upstream, ""))
 	if res := r.get("/invoices/"); res.StatusCode != 404 {
 		t.Fatalf("before: %d", res.StatusCode)
+	}
+	if m := text(r.admin("GET", "/metrics", "")); !strings.Contains(m, "gatehouse_config_reload_success 1") {
+		t.Error("the metric does not show that the first file is in force")
 	}
 	r.write(yaml(upstream, fmt.Sprintf("  - {name: invoices, match: /invoices/, upstream: %q, auth: none}\n", upstream)))
 	r.eventually("reloaded", func() bool { return r.get("/invoices/").StatusCode == 200 })
@@ -38,6 +43,9 @@ func TestReload(t *testing.T) {
 	r.eventually("told", func() bool { return strings.Contains(r.log.String(), `"keys":["server.listen"]`) })
 	if m := text(r.admin("GET", "/metrics", "")); !strings.Contains(m, "gatehouse_config_reload_success 1") || strings.Contains(m, `route="invoices"`) {
 		t.Error("the metrics do not show the file that is in force")
+	}
+	if s := text(r.admin("GET", "/v1/status", "")); strings.Contains(s, "mach") || strings.Contains(s, "degraded") {
+		t.Errorf("the status still tells of the file before: %s", s)
 	}
 }
 
@@ -71,6 +79,37 @@ func TestReloadOfMountedFolder(t *testing.T) {
 	r.eventually("on the first mount", func() bool { return r.get("/one/").StatusCode == 200 })
 	place("..2", fmt.Sprintf("  - {name: two, match: /two/, upstream: %q, auth: none}\n", upstream))
 	r.eventually("on the second mount", func() bool { return r.get("/two/").StatusCode == 200 && r.get("/one/").StatusCode == 404 })
+}
+
+// Of what was changed, what only a restart puts into force is told.
+func TestFixed(t *testing.T) {
+	parsed := func(text string) *config.Config {
+		t.Helper()
+		cfg, err := config.Parse("gateway.yaml", []byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	before := parsed("{}")
+	for text, want := range map[string]string{
+		"{}": "",
+		"server: {drain_timeout: 1s, body_idle_timeout: 1s, max_body_bytes: 1KiB, trusted_proxies: [10.0.0.0/8]}": "",
+		"log: {level: debug, access: false}":                                "",
+		"revocation: {max_staleness: 1m}":                                   "",
+		"revocation: {max_staleness: 1s}":                                   "revocation.max_staleness",
+		"server: {listen: \"127.0.0.1:1\"}":                                 "server.listen",
+		"server: {read_header_timeout: 1s, idle_timeout: 1s}":               "server.read_header_timeout server.idle_timeout",
+		"server: {max_header_bytes: 8KiB}":                                  "server.max_header_bytes",
+		"server: {tls: {cert_file: reload_test.go, key_file: tls_test.go}}": "server.tls",
+		"admin: {listen: \"127.0.0.1:1\"}":                                  "admin.listen",
+		"store: {timeout: 1s}":                                              "store",
+		"log: {format: text}":                                               "log.format",
+	} {
+		if got := strings.Join(fixed(before, parsed(text)), " "); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
 }
 
 func TestReloadWithoutFile(t *testing.T) {

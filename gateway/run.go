@@ -22,18 +22,18 @@ func (g *Gateway) Run(ctx context.Context) error {
 	failed, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, background := errgroup.WithContext(background)
-	serve := func(run func() error) {
+	start := func(run func() error) {
 		group.Go(func() error {
 			defer cancel() // when one ends by itself, all end
 			return run()
 		})
 	}
-	serve(func() error { return closed(g.adminServer.Serve(g.adminSocket)) })
-	serve(func() error { return closed(g.dataServer.Serve(g.dataSocket)) })
-	group.Go(func() error { return g.feed.Run(background) })
-	group.Go(func() error { return g.handler.Run(background) })
+	start(func() error { return closed(g.adminServer.Serve(g.adminSocket)) })
+	start(func() error { return closed(g.dataServer.Serve(g.dataSocket)) })
+	start(func() error { return g.feed.Run(background) })
+	start(func() error { return g.handler.Run(background) })
 	if g.load != nil {
-		group.Go(func() error { return g.watch(background) })
+		start(func() error { return g.watch(background) })
 	}
 	<-failed.Done()
 	err := g.drain()

@@ -15,11 +15,15 @@ import (
 
 func storeConfig(cfg *config.Config, log *slog.Logger) store.Config {
 	return store.Config{
-		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(),
-		// Often enough that a list that is followed is never stale for that.
-		PollEvery:    min(cfg.Revocation.MaxStaleness.Std()/4, 500*time.Millisecond),
+		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(), PollEvery: pollEvery(cfg.Revocation),
 		WaitReplicas: cfg.Store.WaitReplicas, WaitTimeout: cfg.Store.WaitTimeout.Std(), Log: log,
 	}
+}
+
+// pollEvery is often enough that a list that is followed is never stale for
+// that.
+func pollEvery(cfg config.Revocation) time.Duration {
+	return min(cfg.MaxStaleness.Std()/4, 500*time.Millisecond)
 }
 
 // OpenStore opens the store of a configuration for a command. An embedded one

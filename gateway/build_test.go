@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatehouse/config"
+)
+
+// jwk is the key of RFC 8037 §A.2.
+const jwk = `{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"set","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+
+// parse is the configuration with that text, in a folder with a key set and a
+// certificate.
+func parse(t *testing.T, text string) *config.Config {
+	t.Helper()
+	folder := t.TempDir()
+	certificate(t, folder, "gw.example")
+	for name, content := range map[string]string{"set.json": `{"keys":[` + jwk + `,{"kty":"oct","k":"AAAA"}]}`, "empty.pem": "none"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := config.Parse(filepath.Join(folder, "gateway.yaml"), []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestRoutesAreAsConfigured(t *testing.T) {
+	cfg := parse(t, `
+issuers:
+  - {name: a, issuer: a, any_audience: true, keys: [{kid: k, algorithm: HS256, secret: "`+secret+`"}]}
+  - {name: b, issuer: b, any_audience: true, keys: [{kid: k, algorithm: HS256, secret: "`+secret+`"}]}
+routes:
+  - name: one
+    match: /one/
+    issuers: [b]
+    upstream: [{url: http://127.0.0.1:1, weight: 0}, {url: http://127.0.0.1:2, weight: 3}]
+    forward: {claims: [{claim: sub, header: x-user-id}, {claim: email, header: X-User-Email}]}
+  - {name: two, match: /two/, upstream: http://127.0.0.1:3, forward: {claims: [{claim: email, header: X-User-Id}]}}
+  - {name: three, match: /three/, upstream: http://127.0.0.1:3, forward: {claims: [{claim: email, header: X-User-Id}]}}
+`)
+	b := &builder{cfg: cfg}
+	routes := b.routes(b.issuers())
+	if len(b.problems) > 0 {
+		t.Fatal(b.problems)
+	}
+	one, two, three := routes[0], routes[1], routes[2]
+	if p := one.Policy; len(p.Issuers) != 1 || p.Issuers[0].Name != "b" || len(two.Policy.Issuers) != 2 {
+		t.Errorf("issuers: %v, %v", p.Issuers, two.Policy.Issuers)
+	}
+	if u := one.Upstreams; len(u) != 1 || u[0].URL.Host != "127.0.0.1:2" || u[0].Weight != 3 {
+		t.Errorf("upstreams: %v", u)
+	}
+	if c := one.Policy.Forward.Claims; c[0].Claim != "" || c[0].Header != "X-User-Id" || c[1].Claim != "email" {
+		t.Errorf("X-User-Id is not the subject: %v", c)
+	}
+	if c := two.Policy.Forward.Claims; c[0].Claim != "email" {
+		t.Errorf("X-User-Id is not the claim that was asked for: %v", c)
+	}
+	if two.Policy.Forward != three.Policy.Forward || one.Policy.Forward == two.Policy.Forward {
+		t.Error("routes that forward alike do not share it, or others do")
+	}
+}
+
+func TestKeysOfAKeySet(t *testing.T) {
+	issuer := func(keys string) *builder {
+		return &builder{cfg: parse(t, "issuers: [{name: a, issuer: a, any_audience: true, jwks_file: set.json, algorithms: [EdDSA], keys: ["+keys+"]}]\n")}
+	}
+	b := issuer(`{kid: own, algorithm: HS256, secret: "` + secret + `"}`)
+	all := b.issuers()[0].Keys.All()
+	if len(b.problems) > 0 || len(all) != 2 || all[0].ID != "own" || all[1].ID != "set" {
+		t.Errorf("%v %v", all, b.problems)
+	}
+	if len(b.warnings) != 1 || !strings.Contains(b.warnings[0], "issuers[0].jwks_file: key 2: ") || !strings.HasSuffix(b.warnings[0], ": left out") {
+		t.Errorf("warnings: %v", b.warnings)
+	}
+	b = issuer(`{kid: set, algorithm: HS256, secret: "` + secret + `"}`)
+	if b.issuers(); len(b.problems) != 1 || !strings.Contains(b.problems.Error(), `issuers[0].jwks_file: kid "set" stands under keys too`) {
+		t.Errorf("one kid twice: %v", b.problems)
+	}
+}
+
+func TestClientCAWithoutCertificate(t *testing.T) {
+	b := &builder{cfg: parse(t, "server: {tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: empty.pem}}\n")}
+	if b.tls(); len(b.problems) != 1 || !strings.Contains(b.problems.Error(), "server.tls.client_ca_file: there is no certificate in it") {
+		t.Errorf("%v", b.problems)
+	}
+}
+
+func TestAdminHosts(t *testing.T) {
+	own, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	for address, want := range map[string][]string{
+		"gw.example.com:9090": {"gw.example.com", own},
+		":9090":               {own},
+	} {
+		if got := adminHosts(address); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+	}
+}
