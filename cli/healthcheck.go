@@ -18,7 +18,7 @@ func (p *program) healthcheck() *cobra.Command {
 		Short: "exit 0 when the running gateway is ready, 1 when not",
 		Long: "healthcheck asks /readyz of the running gateway, for containers without curl. Its address is admin.listen\n" +
 			"of the config. A config that is wrong by now does not make the gateway unhealthy, which goes on with the\n" +
-			"one before; the address is then that of $GATEHOUSE_ADMIN_LISTEN, or the default.",
+			"one before.",
 		Example: "  gatehouse healthcheck\n" +
 			"  gatehouse healthcheck --admin 127.0.0.1:9090\n" +
 			"  # Dockerfile: HEALTHCHECK CMD [\"/gatehouse\", \"healthcheck\"]",
@@ -35,8 +35,8 @@ func (p *program) runHealthcheck(ctx context.Context, file, address string) erro
 		cfg, err := p.load(file)
 		if err != nil {
 			fmt.Fprintln(p.Err, err)
-			// A config without a word has every default, and what the
-			// environment says.
+		}
+		if cfg == nil { // nothing of it can be read: the defaults, and what the environment says
 			if cfg, err = config.Parse(file, []byte("{}"), p.environ); err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func (p *program) keyHash() *cobra.Command {
 
 const (
 	minKeyChars = 22  // of base64url, for 128 bits
-	minKeyBits  = 128 // THREATS K02
+	minKeyBits  = 128 // docs/threats.md K02
 )
 
 // strong refuses keys that could be guessed from their hash. The estimate

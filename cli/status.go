@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,8 +36,11 @@ func (p *program) status() *cobra.Command {
 
 func (p *program) runStatus(ctx context.Context, file, address string, asJSON bool) error {
 	cfg, err := p.load(file)
-	if err != nil {
+	if cfg == nil {
 		return err
+	}
+	if err != nil { // the gateway goes on with the config before
+		fmt.Fprintln(p.Err, err)
 	}
 	if address == "" {
 		if address, err = dialable(cfg.Admin.Listen); err != nil {
@@ -78,17 +82,24 @@ func (p *program) printStatus(s admin.Status) {
 		entries = append(entries, fmt.Sprintf("%d %s", s.Revocations.Entries[kind], kind))
 	}
 	age := fmt.Sprintf("%.1f s old", s.Revocations.AgeSeconds)
-	if s.Revocations.Stale {
+	switch {
+	case s.Revocations.AgeSeconds < 0:
+		age = "NOT READ yet"
+	case s.Revocations.Stale:
 		age += ", STALE"
 	}
 	rows = append(rows, []string{"revocations", strings.Join(entries, ", ") + "; " + age})
 	for _, issuer := range s.Issuers {
-		detail := fmt.Sprintf("%s: keys %s", issuer.Name, strings.Join(issuer.KeyIDs, ", "))
+		kids := []string{}
+		for _, kid := range issuer.KeyIDs {
+			kids = append(kids, cmp.Or(kid, "(no kid)"))
+		}
+		detail := fmt.Sprintf("%s: keys %s", issuer.Name, strings.Join(kids, ", "))
 		if issuer.Signer != "" {
 			detail += "; signs with " + issuer.Signer
 		}
 		if !issuer.Ready {
-			detail += "; its keys CANNOT BE HAD"
+			detail = issuer.Name + ": its keys CANNOT BE HAD"
 		}
 		rows = append(rows, []string{"issuer", detail})
 	}
