@@ -2,7 +2,9 @@
 // once, starts it in front of an upstream that remembers what it received, and
 // speaks to it in raw bytes where a client would normalise them.
 //
-// It imports nothing of ours: it sees the program from outside. What it starts
+// It sees the program from outside; its one import of ours is for the build
+// cache, which would otherwise call a test passed that ran against an older
+// program. What it starts
 // ends with the test that started it, or at the latest with [Run]; each gateway
 // has a goroutine that reads its log, which ends with the process.
 package rig
@@ -14,6 +16,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	_ "gatehouse/cli" // see the package's doc
 )
 
 // program is the built program and its processes that run.
