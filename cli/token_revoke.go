@@ -57,7 +57,7 @@ func (p *program) tokenRevoke() *cobra.Command {
 		f.ids[by.kind] = cmd.Flags().String(by.flag, "", by.help)
 	}
 	cmd.Flags().StringVar(&f.issuer, "issuer", "", "name of the issuer; may be left out where there is one")
-	cmd.Flags().StringVar(&f.before, "before", "", "spare what began after this time, as 2026-01-31T12:00:00Z; default: now")
+	cmd.Flags().StringVar(&f.before, "before", "", "spare what began after this time, as 2026-01-31T12:00:00Z; default: now for --subject and --client, else nothing is spared")
 	cmd.Flags().DurationVar(&f.ttl, "ttl", 0, "how long the entry is kept; default: the longest that what is concerned can live")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.runRevoke(cmd.Context(), f) }
 	return cmd
@@ -81,10 +81,12 @@ func (p *program) runRevoke(ctx context.Context, f revokeFlags) error {
 		if err != nil {
 			return err
 		}
-		if ask, err = sessionOf(strings.TrimSpace(text), issuers, p.now()); err != nil {
+		session, err := sessionOf(strings.TrimSpace(text), issuers, p.now())
+		if err != nil {
 			return err
 		}
-		ask.TTL = f.ttl
+		session.Before, session.TTL = ask.Before, ask.TTL
+		ask = session
 	}
 	return p.revoke(ctx, cfg, issuers, ask)
 }
@@ -114,7 +116,7 @@ func (p *program) revoke(ctx context.Context, cfg *config.Config, issuers []*aut
 	return nil
 }
 
-// request is what the flags ask for; by a token, as good as nothing.
+// request is what the flags ask for; by a token, the times alone.
 func (f revokeFlags) request() (auth.RevocationRequest, error) {
 	ask := auth.RevocationRequest{Issuer: f.issuer, TTL: f.ttl}
 	given := 0
@@ -136,8 +138,6 @@ func (f revokeFlags) request() (auth.RevocationRequest, error) {
 		return ask, usage("--ttl must be above 0")
 	case f.before == "":
 		return ask, nil
-	case !ask.Kind.Valid() || !ask.Kind.Timed():
-		return ask, usage("--before is for --subject and --client: one token or session has no later ones to spare")
 	}
 	before, err := time.Parse(time.RFC3339, f.before)
 	if err != nil {
