@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,16 +187,24 @@ func TestOwnerEnds(t *testing.T) {
 	url := "file:" + filepath.Join(shortDir(t), "s.db")
 	owner := open(t, store.Config{URL: url, Own: true})
 	s := open(t, store.Config{URL: url})
+	closed := make(chan struct{})
+	end := sync.OnceFunc(func() {
+		go func() {
+			defer close(closed)
+			_ = owner.Close() // it waits for the follower, which is being told
+		}()
+	})
 	err := s.Follow(t.Context(), storetest.Position(t, s), func(e revocation.Event) error {
 		if e.Op == revocation.Current {
 			if d := time.Since(e.Time); d < 0 || d > time.Minute {
 				t.Errorf("current as of %s ago", d)
 			}
-			go owner.Close()
+			end()
 		}
 		return nil
 	})
 	wantUnavailable(t, err, "")
+	<-closed // until then the socket may still take a request, and say that it is ending
 	wantUnavailable(t, s.Revoke(t.Context(), storetest.Session("s")), "does not answer")
 }
 
