@@ -37,6 +37,12 @@ func Extract(h map[string][]string, apiKeyHeader string) Credentials {
 	return c
 }
 
+// BearerCredentials are those of a request that presents this token and nothing
+// else.
+func BearerCredentials(token string) Credentials {
+	return Credentials{bearer: token, bearerState: bearerPresent}
+}
+
 // parseBearer takes the token out of an Authorization field (RFC 6750 §2.1,
 // RFC 9110 §11.4): the scheme in any case, one or more spaces, the token. A
 // field of another scheme carries no bearer token.

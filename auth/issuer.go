@@ -15,6 +15,9 @@ type Issuer struct {
 	SubjectClaim  string        // names who the token is about, by default `sub`; a path as in ClaimHeader
 	Required      []string      // claims that must be there and not null
 	Renew         *RenewPolicy  // nil: its tokens are not renewed
+	// SessionLife is the longest that a session can go on being refreshed, which
+	// is how long its revocation must be remembered; 0: there is no refreshing.
+	SessionLife time.Duration
 }
 
 // RenewPolicy says when tokens of an issuer slide.
@@ -71,3 +74,28 @@ func (s *StaticKeys) Signer() *Key { return s.signer }
 
 // Ready is always true.
 func (s *StaticKeys) Ready() bool { return true }
+
+// ClientKeys are the keys of an issuer together with the secrets of its
+// clients, which are found by the client's id as kid and in no other way.
+type ClientKeys struct {
+	Keys
+	clients map[string]*Key
+}
+
+// NewClientKeys returns the keys with those of the clients. A kid that both
+// have is the issuer's.
+func NewClientKeys(keys Keys, clients []*Key) *ClientKeys {
+	c := &ClientKeys{Keys: keys, clients: make(map[string]*Key, len(clients))}
+	for _, k := range clients {
+		c.clients[k.ID] = k
+	}
+	return c
+}
+
+// Find returns the key with that kid, nil when there is none.
+func (c *ClientKeys) Find(kid string) *Key {
+	if k := c.Keys.Find(kid); k != nil {
+		return k
+	}
+	return c.clients[kid]
+}

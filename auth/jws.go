@@ -20,6 +20,12 @@ import (
 type Key struct {
 	ID        string // `kid`; empty: found by algorithm
 	Algorithm string // a name of RFC 7518 §3.1 or EdDSA
+	// Client is set where the key is the secret of one client, who can sign with
+	// it what it likes: such a token can name that client only, with no more than
+	// Scopes, and no user. Its renewals are signed with it too. Empty: the key is
+	// the issuer's.
+	Client string
+	Scopes []string
 
 	method jwt.SigningMethod
 	verify any // as golang-jwt's method wants it

@@ -30,9 +30,19 @@ const (
 	ClaimForbidden
 	RateLimited
 
+	// What the token service refuses; the OAuth error codes are those of RFC
+	// 6749 §5.2.
+	CredentialsInvalid // user name and password: invalid_grant
+	GrantInvalid       // refresh token: invalid_grant
+	GrantUnsupported   // unsupported_grant_type
+	ClientInvalid      // invalid_client
+	ClientForbidden    // unauthorized_client
+	ScopeInvalid       // invalid_scope
+
 	RevocationStale
 	KeysUnavailable
 	StoreUnavailable
+	UsersUnavailable
 
 	UpstreamUnavailable
 	UpstreamTimeout
@@ -53,6 +63,7 @@ const (
 	InvalidToken      Challenge = "invalid_token"
 	InsufficientScope Challenge = "insufficient_scope"
 	ChallengeAPIKey   Challenge = "api_key"
+	ChallengeBasic    Challenge = "basic" // a client of the token service (RFC 6749 §2.3.1)
 )
 
 var reasons = [reasonCount]struct {
@@ -85,9 +96,17 @@ var reasons = [reasonCount]struct {
 	ClaimForbidden:    {"claim_forbidden", 403, "A claim of the bearer token does not permit this", InsufficientScope},
 	RateLimited:       {"rate_limited", 429, "Too many requests", NoChallenge},
 
+	CredentialsInvalid: {"credentials_invalid", 401, "The user name or password is wrong", ChallengeBare},
+	GrantInvalid:       {"grant_invalid", 401, "The refresh token is not valid", ChallengeBare},
+	GrantUnsupported:   {"grant_unsupported", 400, "The grant type is not supported", NoChallenge},
+	ClientInvalid:      {"client_invalid", 401, "The client is unknown or its secret is wrong", ChallengeBasic},
+	ClientForbidden:    {"client_forbidden", 400, "The client may not use this grant", NoChallenge},
+	ScopeInvalid:       {"scope_invalid", 400, "The scope is more than the client may have", NoChallenge},
+
 	RevocationStale:  {"revocation_stale", 503, "The revocation list is too old to trust", NoChallenge},
 	KeysUnavailable:  {"keys_unavailable", 503, "The issuer's keys cannot be had", NoChallenge},
 	StoreUnavailable: {"store_unavailable", 503, "The store cannot be reached", NoChallenge},
+	UsersUnavailable: {"users_unavailable", 503, "The users cannot be looked up", NoChallenge},
 
 	UpstreamUnavailable: {"upstream_unavailable", 502, "The upstream cannot be reached", NoChallenge},
 	UpstreamTimeout:     {"upstream_timeout", 504, "The upstream did not answer in time", NoChallenge},
@@ -105,6 +124,9 @@ func Reasons() []Reason {
 
 // String returns the code, as answers, logs and metrics show it.
 func (r Reason) String() string { return reasons[r].code }
+
+// Error makes a reason the error of those who have no more to say.
+func (r Reason) Error() string { return r.String() }
 
 // MarshalText writes the code.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -105,6 +105,9 @@ func (t *Token) succeed(now int64) (*successor, error) {
 		return nil, errors.New("the token has no iat, so that its life is not known")
 	}
 	signer := t.issuer.Keys.Signer()
+	if t.key.Client != "" {
+		signer = t.key
+	}
 	if signer == nil {
 		return nil, fmt.Errorf("issuer %q has no key that can sign", t.issuer.Name)
 	}

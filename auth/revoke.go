@@ -83,7 +83,8 @@ func (r RevocationRequest) scope(issuers []*Issuer) (name string, life time.Dura
 		name = want
 	}
 	// A token may be dated a leeway ahead and is accepted a leeway longer.
-	return name, issuers[i].MaxTokenLife + 2*issuers[i].Leeway, nil
+	life = max(issuers[i].MaxTokenLife, issuers[i].SessionLife)
+	return name, life + 2*issuers[i].Leeway, nil
 }
 
 func joinKinds() string {

@@ -134,7 +134,7 @@ func (v *verification) verify() Reason {
 				}
 				signed = true
 			}
-			if v.from(issuer) {
+			if v.from(issuer) && v.forClient(key) {
 				v.token.issuer, v.token.key = issuer, key
 				v.expected = fmt.Sprintf("issuer %q, key %q", issuer.Name, key.ID)
 				return OK
@@ -202,6 +202,30 @@ func (v *verification) from(issuer *Issuer) bool {
 	return iss.Kind() == '"' && s == issuer.Issuer && s != ""
 }
 
+// clientClaims are all that a token can carry which its client could have
+// signed: those that we give it. Any other could be taken for a user's.
+var clientClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "client_id", "scope"}
+
+// forClient reports whether the token says no more than its client may say of
+// itself, where the key is a client's secret.
+func (v *verification) forClient(key *Key) bool {
+	if key.Client == "" {
+		return true
+	}
+	c := v.token.Claims
+	for _, m := range c.members {
+		if !slices.Contains(clientClaims, string(c.nameOf(m))) {
+			return false
+		}
+	}
+	for _, name := range []string{"sub", "client_id"} {
+		if s, ok := text(c.get(name)); !ok || s != key.Client {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(words(c.get("scope")), func(s string) bool { return !slices.Contains(key.Scopes, s) })
+}
+
 func (v *verification) size() Reason {
 	if len(v.compact) > v.token.issuer.MaxTokenBytes {
 		return TokenMalformed
@@ -250,7 +274,7 @@ type Report struct {
 // a route with bearer authentication would meet.
 func (g *Gate) Inspect(token string, now time.Time) (Report, []Step) {
 	p := &Policy{Mode: BearerOnly, Issuers: g.issuers, Forward: &Forward{}}
-	d, steps := g.Explain(p, Credentials{bearer: token, bearerState: bearerPresent}, now)
+	d, steps := g.Explain(p, BearerCredentials(token), now)
 	r := Report{Reason: d.Reason}
 	header, payload, _, _ := split(token, len(token)) // an unsigned one is shown too
 	r.Header, r.Claims = decodeObject(header), decodeObject(payload)

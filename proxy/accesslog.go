@@ -13,7 +13,7 @@ import (
 // logAccess writes the access log's line. Its keys and their order are the
 // contract's.
 func (x *Exchange) logAccess(ctx context.Context, log *slog.Logger, took time.Duration) {
-	var client, subject, tokenID string
+	client, subject, tokenID := "", x.outcome.Subject, x.outcome.TokenID
 	if x.client.IsValid() {
 		client = x.client.String()
 	}

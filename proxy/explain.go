@@ -78,6 +78,9 @@ func (s *State) Explain(r *http.Request, now time.Time) Explanation {
 		return e.denied(p)
 	}
 	e.Allowed, e.Reason, e.RenewalDue = true, auth.OK, x.decision.RenewalDue
+	if x.route.Local != nil {
+		return e // nothing is forwarded
+	}
 	for _, u := range x.route.Upstreams {
 		e.Upstreams = append(e.Upstreams, u.URL.String())
 	}

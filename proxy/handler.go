@@ -80,8 +80,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.answer(p)
 		return
 	}
-	x.decision = x.state.gate.Decide(x.route.Policy, auth.Extract(r.Header, x.state.apiKeyHeader), x.start)
+	credentials := auth.Extract(r.Header, x.state.apiKeyHeader)
+	x.decision = x.state.gate.Decide(x.route.Policy, credentials, x.start)
 	x.route.observer.Decision(x.decision.Reason)
+	if x.route.Local != nil {
+		x.local(credentials)
+		return
+	}
 	if x.decision.Reason != auth.OK {
 		x.answer(&problem{reason: x.decision.Reason})
 		return

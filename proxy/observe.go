@@ -42,6 +42,7 @@ type Exchange struct {
 	route    *served // nil: none matched
 	upgrade  bool    // a WebSocket is wanted and allowed
 	decision auth.Decision
+	outcome  auth.Outcome // where the answer was made here
 	body     requestBody
 	wait     headerWait
 	cancel   context.CancelFunc // ends the upstream's side; nil: nothing needs to
