@@ -23,6 +23,8 @@ var (
 	decisionsTotal        = desc("auth_decisions_total", "Decisions whether a request is let through.", "route", "result", "reason")
 	upstreamDuration      = desc("upstream_duration_seconds", "Time until the upstream's final response header.", "route")
 	renewalsTotal         = desc("renewals_total", "Tokens that were due for renewal, by what came of it.", "issuer", "result")
+	tokenGrantsTotal      = desc("token_grants_total", "What token endpoints were asked for, by what came of it.", "dialect", "grant", "result")
+	refreshReplays        = desc("refresh_replays_total", "Sessions that were ended because a used refresh token came again.")
 	revocations           = desc("revocations", "Entries in this replica's copy of the revocation list.", "kind")
 	revocationAge         = desc("revocation_age_seconds", "Age of this replica's copy of the revocation list.")
 	revocationPropagation = desc("revocation_propagation_seconds", "Time from a revocation's acknowledgement to its being in force in this replica.")
@@ -72,7 +74,9 @@ type Metrics struct {
 
 	routes  sync.Map // name → *Route
 	issuers sync.Map // name → *renewals
+	grants  sync.Map // grant → *grants
 
+	replays     atomic.Uint64
 	propagation histogram
 	store       map[string]*histogram // by operation; never written after New
 	storeUp     atomic.Bool
@@ -82,6 +86,13 @@ type Metrics struct {
 
 // renewals counts by auth.RenewResult, of which there are fewer than 8.
 type renewals [8]atomic.Uint64
+
+// grant is one kind of request that token endpoints get. Both come from closed
+// sets.
+type grant struct{ dialect, grant string }
+
+// grants counts by auth.Reason.
+type grants [maxReasons]atomic.Uint64
 
 // New returns the metrics of a process that has not read its configuration and
 // not asked its store yet.
@@ -120,6 +131,16 @@ func (m *Metrics) Renewal(issuer string, result auth.RenewResult) {
 	loadOrNew[renewals](&m.issuers, issuer)[result].Add(1)
 }
 
+// Grant counts a request to a token endpoint: what it asked for, and OK or why
+// it was refused.
+func (m *Metrics) Grant(dialect, name string, reason auth.Reason) {
+	loadOrNew[grants](&m.grants, grant{dialect, name})[reason].Add(1)
+}
+
+// Replayed counts a session that was ended because a used refresh token came
+// again.
+func (m *Metrics) Replayed() { m.replays.Add(1) }
+
 // Retain drops the series of all routes and issuers but those with these
 // names. A request that is under way on a dropped route is not counted.
 func (m *Metrics) Retain(routes, issuers []string) {
@@ -151,7 +172,7 @@ func (m *Metrics) Reloaded(ok bool, at time.Time) {
 	}
 }
 
-func loadOrNew[T any](m *sync.Map, name string) *T {
+func loadOrNew[T any](m *sync.Map, name any) *T {
 	v, ok := m.Load(name)
 	if !ok {
 		v, _ = m.LoadOrStore(name, new(T))
@@ -175,7 +196,7 @@ type collector struct{ m *Metrics }
 // label that is used twice is found at the start.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, revocations, revocationAge,
+		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, tokenGrantsTotal, refreshReplays, revocations, revocationAge,
 		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, logDropped, buildInfo,
 	} {
 		ch <- d
@@ -195,6 +216,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		return true
 	})
+	m.grants.Range(func(key, counts any) bool {
+		for _, reason := range auth.Reasons() {
+			if n := counts.(*grants)[reason].Load(); n > 0 {
+				ch <- counter(tokenGrantsTotal, n, key.(grant).dialect, key.(grant).grant, reason.String())
+			}
+		}
+		return true
+	})
+	ch <- counter(refreshReplays, m.replays.Load())
 	m.propagation.collect(ch, revocationPropagation)
 	for operation, h := range m.store {
 		h.collect(ch, storeDuration, operation)

@@ -32,6 +32,8 @@ var series = map[string]string{
 	"gatehouse_issuer_keys":                       "issuer",
 	"gatehouse_issuer_keys_age_seconds":           "issuer",
 	"gatehouse_build_info":                        "version,commit,go",
+	"gatehouse_token_grants_total":                "dialect,grant,result",
+	"gatehouse_refresh_replays_total":             "",
 }
 
 func full() *Metrics {
@@ -51,6 +53,10 @@ func full() *Metrics {
 	r.Decision(auth.RevocationStale)
 	r.Upstream(40 * time.Microsecond)
 	m.Renewal("main", auth.RenewMinted)
+	m.Grant("oauth2", "password", auth.OK)
+	m.Grant("oauth2", "password", auth.CredentialsInvalid)
+	m.Grant("oauth2", "password", auth.CredentialsInvalid)
+	m.Replayed()
 	m.Propagated(30 * time.Millisecond)
 	m.Store("revoke", 2*time.Millisecond, nil)
 	m.Reloaded(true, time.Unix(1700000000, 0))
@@ -126,6 +132,9 @@ func TestValues(t *testing.T) {
 		`gatehouse_auth_decisions_total{reason="revocation_stale",result="error",route="orders"} 1`,
 		`gatehouse_renewals_total{issuer="main",result="` + auth.RenewMinted.String() + `"} 1`,
 		`gatehouse_renewals_total{issuer="main",result="` + auth.RenewFailed.String() + `"} 0`,
+		`gatehouse_token_grants_total{dialect="oauth2",grant="password",result="ok"} 1`,
+		`gatehouse_token_grants_total{dialect="oauth2",grant="password",result="credentials_invalid"} 2`,
+		`gatehouse_refresh_replays_total 1`,
 		`gatehouse_revocations{kind="sid"} 20`,
 		`gatehouse_revocation_age_seconds 1.5`,
 		`gatehouse_revocation_propagation_seconds_count 1`,
