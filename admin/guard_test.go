@@ -68,17 +68,17 @@ func TestAdminToken(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"right":               {token, "Bearer " + token, 200, ""},
-		"scheme in any case":  {token, "bEARER  " + token, 200, ""},
-		"absent":              {token, "", 401, "admin_token_invalid"},
-		"wrong":               {token, "Bearer x" + token[1:], 401, "admin_token_invalid"},
-		"truncated":           {token, "Bearer " + token[:len(token)-1], 401, "admin_token_invalid"},
-		"longer":              {token, "Bearer " + token + "x", 401, "admin_token_invalid"},
-		"trailing space":      {token, "Bearer " + token + " ", 401, "admin_token_invalid"},
-		"no scheme":           {token, token, 401, "admin_token_invalid"},
-		"another scheme":      {token, "Basic " + token, 401, "admin_token_invalid"},
-		"empty token":         {token, "Bearer ", 401, "admin_token_invalid"},
-		"off":                 {"", "Bearer " + token, 404, "not_found"},
+		"right":               {adminToken, "Bearer " + adminToken, 200, ""},
+		"scheme in any case":  {adminToken, "bEARER  " + adminToken, 200, ""},
+		"absent":              {adminToken, "", 401, "admin_token_invalid"},
+		"wrong":               {adminToken, "Bearer x" + adminToken[1:], 401, "admin_token_invalid"},
+		"truncated":           {adminToken, "Bearer " + adminToken[:len(adminToken)-1], 401, "admin_token_invalid"},
+		"longer":              {adminToken, "Bearer " + adminToken + "x", 401, "admin_token_invalid"},
+		"trailing space":      {adminToken, "Bearer " + adminToken + " ", 401, "admin_token_invalid"},
+		"no scheme":           {adminToken, adminToken, 401, "admin_token_invalid"},
+		"another scheme":      {adminToken, "Basic " + adminToken, 401, "admin_token_invalid"},
+		"empty token":         {adminToken, "Bearer ", 401, "admin_token_invalid"},
+		"off":                 {"", "Bearer " + adminToken, 404, "not_found"},
 		"off, and none given": {"", "", 404, "not_found"},
 		"off, and an empty":   {"", "Bearer ", 404, "not_found"},
 	} {
@@ -108,7 +108,7 @@ func TestAdminTokenTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := httptest.NewRequest("GET", "http://127.0.0.1/v1/status", nil)
-	r.Header["Authorization"] = []string{"Bearer " + token, "Bearer " + token}
+	r.Header["Authorization"] = []string{"Bearer " + adminToken, "Bearer " + adminToken}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	wantProblem(t, w, 401, "admin_token_invalid")

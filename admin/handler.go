@@ -27,6 +27,8 @@ type Config struct {
 	Config      Configuration
 	Revocations RevocationStore
 	Keys        KeyStore
+	Sessions    SessionStore
+	List        auth.RevocationList // which sessions are over
 	Reload      Reloader
 	Explain     Explainer
 	Log         *slog.Logger
@@ -61,7 +63,7 @@ type action func(w http.ResponseWriter, r *http.Request) error
 // New returns the handler. It fails when a part is missing.
 func New(cfg Config) (*Handler, error) {
 	if cfg.TokenSHA256 == nil || cfg.Metrics == nil || cfg.Instance == nil || cfg.Config == nil || cfg.Revocations == nil ||
-		cfg.Keys == nil || cfg.Reload == nil || cfg.Explain == nil || cfg.Log == nil || cfg.Now == nil {
+		cfg.Keys == nil || cfg.Sessions == nil || cfg.List == nil || cfg.Reload == nil || cfg.Explain == nil || cfg.Log == nil || cfg.Now == nil {
 		return nil, errors.New("admin: the configuration lacks a part")
 	}
 	h := &Handler{cfg: cfg, mux: http.NewServeMux(), crossOrigins: http.NewCrossOriginProtection()}
@@ -74,6 +76,8 @@ func New(cfg Config) (*Handler, error) {
 		{"/v1/revocations", false, map[string]action{"GET": h.listRevocations, "POST": h.revoke}},
 		{"/v1/keys", false, map[string]action{"GET": h.listKeys, "POST": h.makeKey}},
 		{"/v1/keys/{id}", false, map[string]action{"DELETE": h.deleteKey}},
+		{"/v1/sessions", false, map[string]action{"GET": h.listSessions}},
+		{"/v1/sessions/{sid}", false, map[string]action{"DELETE": h.endSession}},
 		{"/v1/reload", false, map[string]action{"POST": h.reload}},
 		{"/v1/explain", false, map[string]action{"POST": h.explain}},
 		{"/v1/", false, nil},

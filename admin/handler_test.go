@@ -16,9 +16,10 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"gatehouse/auth"
+	"gatehouse/auth/token"
 )
 
-const token = "an-admin-token-of-some-length"
+const adminToken = "an-admin-token-of-some-length"
 
 var now = time.Date(2026, 5, 4, 12, 0, 0, 300_000_000, time.UTC)
 
@@ -30,6 +31,8 @@ type fake struct {
 	revoked   []auth.Revocation
 	listFails int // fail the listing after that many entries; 0: never
 	stored    []auth.APIKey
+	sessions  []token.Session
+	ended     []string
 	storeErr  error
 	reloadErr error
 	reloads   int
@@ -39,7 +42,7 @@ type fake struct {
 
 func newFake() *fake {
 	return &fake{
-		token:   token,
+		token:   adminToken,
 		parts:   []Part{{Name: "config", State: StateOK}, {Name: "issuer main", State: StateDegraded, Detail: "keys cannot be had"}},
 		issuers: []*auth.Issuer{{Name: "main", MaxTokenLife: 24 * time.Hour, Leeway: 10 * time.Second}},
 	}
@@ -119,6 +122,8 @@ func (f *fake) config() Config {
 		Config:      f,
 		Revocations: f,
 		Keys:        keyStore{f},
+		Sessions:    sessionStore{f},
+		List:        f,
 		Reload:      f,
 		Explain:     f,
 		Log:         slog.New(slog.NewTextHandler(&f.log, nil)),
@@ -136,7 +141,7 @@ func (f *fake) call(t *testing.T, method, target, body string, headers ...string
 	}
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Host = "127.0.0.1:9090"
-	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Authorization", "Bearer "+adminToken)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -194,6 +199,8 @@ func TestNewWantsEveryPart(t *testing.T) {
 		"Config":      func(c *Config) { c.Config = nil },
 		"Revocations": func(c *Config) { c.Revocations = nil },
 		"Keys":        func(c *Config) { c.Keys = nil },
+		"Sessions":    func(c *Config) { c.Sessions = nil },
+		"List":        func(c *Config) { c.List = nil },
 		"Reload":      func(c *Config) { c.Reload = nil },
 		"Explain":     func(c *Config) { c.Explain = nil },
 		"Log":         func(c *Config) { c.Log = nil },

@@ -90,10 +90,14 @@ func (a *attempt) checkBearer() Reason {
 		return TokenMalformed
 	}
 	token, reason := a.gate.token(a.policy.Issuers, a.creds.bearer, a.unix, a.trace)
-	if reason == OK {
-		a.token = token
+	if reason != OK {
+		return reason
 	}
-	return reason
+	if a.creds.cookie != "" && a.creds.cookie != token.issuer.Cookie {
+		return TokenUntrusted
+	}
+	a.token = token
+	return OK
 }
 
 func (a *attempt) describeBearer() string {

@@ -40,7 +40,7 @@ func TestTokensAreRemembered(t *testing.T) {
 }
 
 // What is remembered of a token that was refused since shows no identity.
-func TestRememberedTokenThatExpired(t *testing.T) {
+func TestR20RememberedTokenThatExpired(t *testing.T) {
 	f := newFixture(t, "HS256")
 	f.policy.Mode = Both
 	f.issuer.Renew.After = 0

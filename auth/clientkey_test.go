@@ -101,7 +101,7 @@ func TestClientKeysHideNoKey(t *testing.T) {
 
 // Refresh tokens outlive access tokens: what ends a session is remembered as
 // long as it could be refreshed.
-func TestRevocationOutlivesRefreshing(t *testing.T) {
+func TestR09RevocationOutlivesRefreshing(t *testing.T) {
 	f := newFixture(t, "HS256")
 	f.issuer.SessionLife = 720 * time.Hour
 	e, err := RevocationRequest{Kind: KindSession, ID: "s1"}.Entry([]*Issuer{f.issuer}, now)

@@ -8,6 +8,7 @@ type Credentials struct {
 	apiKeyLines int
 	bearer      string
 	bearerState bearerState
+	cookie      string // name of the cookie that the bearer token came in; empty: the header
 }
 
 type bearerState uint8
@@ -36,6 +37,32 @@ func Extract(h map[string][]string, apiKeyHeader string) Credentials {
 	}
 	return c
 }
+
+// WithCookie returns the credentials with the bearer token of that cookie (RFC
+// 6265 §4.2), where they have none and the cookie is there. Only tokens of an
+// issuer with that Cookie are accepted from it.
+func (c Credentials) WithCookie(h map[string][]string, name string) Credentials {
+	if c.bearerState != bearerAbsent {
+		return c
+	}
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			key, value, _ := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
+			switch {
+			case key != name:
+			case c.bearerState != bearerAbsent:
+				c.bearer, c.bearerState = "", bearerMalformed // twice: one of them is not ours
+			default:
+				c.bearer, c.bearerState, c.cookie = strings.TrimRight(value, " \t"), bearerPresent, name
+			}
+		}
+	}
+	return c
+}
+
+// Cookie is the name of the cookie that the bearer token came in, empty where
+// it came in the header or there is none.
+func (c Credentials) Cookie() string { return c.cookie }
 
 // BearerCredentials are those of a request that presents this token and nothing
 // else.

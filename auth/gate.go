@@ -136,6 +136,23 @@ func (g *Gate) token(issuers []*Issuer, compact string, unix int64, trace *[]Ste
 	return t, OK
 }
 
+// APIKey tells whose API key was presented, wherever that was: its id, or why it
+// is not good, as a request that presents it would be told. Which routes it opens
+// is not asked.
+func (g *Gate) APIKey(presented string, now time.Time) (id string, reason Reason) {
+	k := g.apiKeys.Find(presented)
+	if k == nil {
+		return "", APIKeyInvalid
+	}
+	if reason := g.Recheck(Principal{APIKeyID: k.ID, key: k}, now); reason != OK {
+		return "", reason
+	}
+	if g.revocations.Stale(now) {
+		return "", RevocationStale
+	}
+	return k.ID, OK
+}
+
 // Recheck tells whether a principal that was let in may stay, for connections
 // that live longer than a request: OK, APIKeyInvalid, TokenExpired,
 // TokenUntrusted (its key is gone) or TokenRevoked.

@@ -254,3 +254,26 @@ func TestNamesParse(t *testing.T) {
 		t.Error("xml is a format")
 	}
 }
+
+// An API key that comes in a body meets the checks of one in a header.
+func TestAPIKeyFromElsewhere(t *testing.T) {
+	f := newFixture(t, "HS256")
+	for presented, want := range map[string]struct {
+		id     string
+		reason Reason
+	}{
+		"web-key": {"web", OK}, "other-key": {"other", OK}, "old-key": {"", APIKeyInvalid}, "unknown": {"", APIKeyInvalid}, "": {"", APIKeyInvalid},
+	} {
+		if id, reason := f.gate.APIKey(presented, now); id != want.id || reason != want.reason {
+			t.Errorf("%q: %q %s", presented, id, reason)
+		}
+	}
+	f.list.stale = true
+	if id, reason := f.gate.APIKey("web-key", now); id != "" || reason != RevocationStale {
+		t.Errorf("by a stale list: %q %s", id, reason)
+	}
+	f.list.add(Revocation{Kind: KindAPIKey, ID: "web"})
+	if id, reason := f.gate.APIKey("web-key", now); id != "" || reason != APIKeyInvalid {
+		t.Errorf("revoked: %q %s", id, reason)
+	}
+}

@@ -15,6 +15,9 @@ type Issuer struct {
 	SubjectClaim  string        // names who the token is about, by default `sub`; a path as in ClaimHeader
 	Required      []string      // claims that must be there and not null
 	Renew         *RenewPolicy  // nil: its tokens are not renewed
+	// Cookie names the cookie in which its tokens are accepted besides the
+	// Authorization header; empty: in none.
+	Cookie string
 	// SessionLife is the longest that a session can go on being refreshed, which
 	// is how long its revocation must be remembered; 0: there is no refreshing.
 	SessionLife time.Duration

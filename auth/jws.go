@@ -35,6 +35,14 @@ type Key struct {
 // CanSign reports whether the key can make signatures.
 func (k *Key) CanSign() bool { return k.sign != nil }
 
+// Public returns the public half, nil where the key is a secret.
+func (k *Key) Public() crypto.PublicKey {
+	if _, secret := k.verify.([]byte); secret {
+		return nil
+	}
+	return k.verify
+}
+
 // algorithm is what we know of one JWS algorithm.
 type algorithm struct {
 	method    jwt.SigningMethod
@@ -223,6 +231,10 @@ func (k *Key) signCompact(typ string, payload []byte) (string, error) {
 	}
 	return input + "." + encoding.EncodeToString(signature), nil
 }
+
+// SignJSON makes a compact JWS of a JSON object that is already written. It fails
+// when the key cannot sign.
+func SignJSON(k *Key, typ string, claims []byte) (string, error) { return k.signCompact(typ, claims) }
 
 // Sign makes a compact JWS of those claims. It fails when the key cannot sign
 // or a claim cannot be written as JSON.

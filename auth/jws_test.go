@@ -118,6 +118,25 @@ func TestSignerOfAKeySet(t *testing.T) {
 	}
 }
 
+func TestPublicHalfOfAKey(t *testing.T) {
+	for alg, private := range asymmetric() {
+		verifies, err := NewVerificationKey("k", alg, private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range []*Key{keyFor(t, "k", alg), verifies} {
+			if got, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !got.Equal(private.Public()) {
+				t.Errorf("%s: %v, want the public half of its key", alg, k.Public())
+			}
+		}
+	}
+	for _, alg := range []string{"HS256", "HS384", "HS512"} {
+		if got := keyFor(t, "k", alg).Public(); got != nil {
+			t.Errorf("%s: %v, want nil: a secret has no public half", alg, got)
+		}
+	}
+}
+
 func TestJ27WeakSecrets(t *testing.T) {
 	random := []byte(strings.Repeat("aZ9", 40))
 	for alg, least := range map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} {
@@ -164,5 +183,24 @@ func TestWeakKeys(t *testing.T) {
 		if _, err := NewVerificationKey("k", alg, asymmetric()["RS256"].Public()); err == nil {
 			t.Errorf("algorithm %q was taken", alg)
 		}
+	}
+}
+
+func TestSignJSON(t *testing.T) {
+	f := newFixture(t, "ES256")
+	compact, err := SignJSON(f.key, "at+jwt", []byte(f.payload(`,"n":1.50`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := f.want(compact, OK)
+	if string(d.Principal.Token.Claims.get("n")) != "1.50" || d.Principal.Token.typ != "at+jwt" {
+		t.Errorf("%s", compact)
+	}
+	public, err := NewVerificationKey("k", "ES256", f.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SignJSON(public, "JWT", []byte("{}")); err == nil {
+		t.Error("signed by a public key")
 	}
 }

@@ -28,6 +28,7 @@ const (
 	TokenRevoked
 	ScopeInsufficient
 	ClaimForbidden
+	OriginForbidden // a cookie's token, sent by another site's page
 	RateLimited
 
 	// What the token service refuses; the OAuth error codes are those of RFC
@@ -94,6 +95,7 @@ var reasons = [reasonCount]struct {
 	TokenRevoked:      {"token_revoked", 401, "The credential has been revoked", InvalidToken},
 	ScopeInsufficient: {"scope_insufficient", 403, "The bearer token lacks a scope", InsufficientScope},
 	ClaimForbidden:    {"claim_forbidden", 403, "A claim of the bearer token does not permit this", InsufficientScope},
+	OriginForbidden:   {"origin_forbidden", 403, "The request comes from another site", NoChallenge},
 	RateLimited:       {"rate_limited", 429, "Too many requests", NoChallenge},
 
 	CredentialsInvalid: {"credentials_invalid", 401, "The user name or password is wrong", ChallengeBare},

@@ -104,31 +104,48 @@ func (t *Token) succeed(now int64) (*successor, error) {
 	if !t.hasIAT || t.life() <= 0 {
 		return nil, errors.New("the token has no iat, so that its life is not known")
 	}
-	signer := t.issuer.Keys.Signer()
-	if t.key.Client != "" {
-		signer = t.key
-	}
-	if signer == nil {
-		return nil, fmt.Errorf("issuer %q has no key that can sign", t.issuer.Name)
-	}
 	expires := min(now+t.life(), t.begun+int64(t.issuer.Renew.MaxSession/time.Second))
 	if expires <= now {
 		return nil, nil
 	}
-	payload := t.payload(now, expires)
-	compact, err := signer.signCompact(t.typ, payload)
+	compact, _, err := t.reissue(now, expires, t.session)
 	if err != nil {
 		return nil, err
-	}
-	if len(compact) > t.issuer.MaxTokenBytes {
-		return nil, fmt.Errorf("the renewed token has %d bytes, more than max_token_bytes of issuer %q", len(compact), t.issuer.Name)
 	}
 	interval := min(max(t.life()/intervalFraction, minInterval), maxInterval)
 	return &successor{compact: compact, until: now + interval}, nil
 }
 
+// Reissue signs the token's claims again, as renewal does, for those who have
+// reasons of their own to end the token: with new iat, nbf, exp and jti, which
+// is id. A token that has no session, or gave its own its name, is put into the
+// given one; others stay in theirs. It fails when the issuer cannot sign, or the
+// new token would be too large.
+func (t *Token) Reissue(now, expires time.Time, session string) (compact, id string, err error) {
+	return t.reissue(now.Unix(), expires.Unix(), session)
+}
+
+func (t *Token) reissue(now, expires int64, session string) (compact, id string, err error) {
+	signer := t.issuer.Keys.Signer()
+	if t.key.Client != "" {
+		signer = t.key
+	}
+	if signer == nil {
+		return "", "", fmt.Errorf("issuer %q has no key that can sign", t.issuer.Name)
+	}
+	id = newID()
+	compact, err = signer.signCompact(t.typ, t.payload(now, expires, session, id))
+	if err != nil {
+		return "", "", err
+	}
+	if len(compact) > t.issuer.MaxTokenBytes {
+		return "", "", fmt.Errorf("the renewed token has %d bytes, more than max_token_bytes of issuer %q", len(compact), t.issuer.Name)
+	}
+	return compact, id, nil
+}
+
 // payload copies the verified claims and replaces those that renewal changes.
-func (t *Token) payload(now, expires int64) []byte {
+func (t *Token) payload(now, expires int64, session, id string) []byte {
 	b := make([]byte, 0, 1<<10)
 	b = append(b, '{')
 	for _, m := range t.Claims.members {
@@ -147,9 +164,9 @@ func (t *Token) payload(now, expires int64) []byte {
 	date("iat", now)
 	date("nbf", now)
 	date("exp", expires)
-	b = appendMember(b, "jti", quote(newID()))
+	b = appendMember(b, "jti", quote(id))
 	if t.beginsSession() {
-		b = appendMember(b, "sid", quote(t.session))
+		b = appendMember(b, "sid", quote(session))
 	}
 	if t.Claims.get("auth_time") == nil {
 		date("auth_time", t.begun)

@@ -366,3 +366,35 @@ func TestRenewResultNames(t *testing.T) {
 		t.Errorf("%v", seen)
 	}
 }
+
+func TestReissue(t *testing.T) {
+	f := newFixture(t, "ES256")
+	later := now.Add(10 * time.Minute)
+	for name, c := range map[string]struct {
+		claims map[string]any
+		want   string
+	}{
+		"no sid":       {nil, "given"},
+		"sid like jti": {map[string]any{"sid": "t1"}, "given"},
+		"sid":          {map[string]any{"sid": "s1"}, "s1"},
+	} {
+		presented := f.want(f.token(c.claims), OK).Principal.Token
+		again, id, err := presented.Reissue(later, later.Add(time.Minute), "given")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := claimsOf(t, again)
+		if got["sid"] != c.want || got["jti"] != id || id == "t1" || fmt.Sprint(got["auth_time"]) != fmt.Sprint(now.Unix()-60) ||
+			fmt.Sprintf("%v %v %v", got["iat"], got["nbf"], got["exp"]) != fmt.Sprintf("%d %d %d", later.Unix(), later.Unix(), later.Unix()+60) {
+			t.Errorf("%s: %v", name, got)
+		}
+		if f.gate.Decide(f.policy, bearer(again), later).Reason != OK {
+			t.Errorf("%s: the new token is not good", name)
+		}
+	}
+	presented := f.want(f.token(nil), OK).Principal.Token
+	f.issuer.MaxTokenBytes = 100
+	if _, _, err := presented.Reissue(later, later.Add(time.Minute), "given"); err == nil {
+		t.Error("a token that is too large")
+	}
+}

@@ -62,6 +62,35 @@ func (t *Token) Issuer() *Issuer { return t.issuer }
 // Expires is when it ends (RFC 7519 §4.1.4), leeway not counted.
 func (t *Token) Expires() time.Time { return time.Unix(t.expires, 0) }
 
+// AuthTime is when the session began: `auth_time` (OpenID Connect Core §2), else
+// `iat`, else 1970.
+func (t *Token) AuthTime() time.Time { return time.Unix(t.begun, 0) }
+
+// Scopes are those of `scope` (RFC 8693 §4.2) and `scp`; not to be changed.
+func (t *Token) Scopes() []string { return t.scopes }
+
+// ClientID is who the token was issued to: `client_id` (RFC 8693 §4.3), else
+// `azp`; empty: it does not say.
+func (t *Token) ClientID() string {
+	id, _ := text(t.Claims.Lookup("client_id"))
+	if id == "" {
+		id, _ = text(t.Claims.Lookup("azp"))
+	}
+	return id
+}
+
+// SignedByClient tells that the token's client has signed it, or could have: only
+// that it is the client's is certain then, and nothing of its ids.
+func (t *Token) SignedByClient() bool { return t.key.Client != "" }
+
+// Life is how long it is good for from when it was issued; 0 without iat.
+func (t *Token) Life() time.Duration {
+	if !t.hasIAT {
+		return 0
+	}
+	return time.Duration(t.life()) * time.Second
+}
+
 // read takes from the claims what decisions need. It returns TokenClaims when
 // a registered claim has a wrong type, or exp is missing.
 func (t *Token) read(signingInput string) Reason {

@@ -232,3 +232,29 @@ func TestR08TokenWithoutJTI(t *testing.T) {
 	f.want(token, TokenRevoked)
 	f.want(f.token(map[string]any{"jti": nil, "sub": "u2"}), OK)
 }
+
+func TestTokenAccessors(t *testing.T) {
+	f := newFixture(t, "HS256")
+	for _, c := range []struct {
+		claims  map[string]any
+		client  string
+		scopes  string
+		started int64
+	}{
+		{nil, "", "[]", now.Unix() - 60},
+		{map[string]any{"client_id": "web", "azp": "other", "scope": "a b", "auth_time": 1000}, "web", "[a b]", 1000},
+		{map[string]any{"azp": "web", "scp": []string{"a"}}, "web", "[a]", now.Unix() - 60},
+		{map[string]any{"client_id": "", "azp": "web"}, "web", "[]", now.Unix() - 60},
+		{map[string]any{"iat": nil}, "", "[]", 0},
+	} {
+		tok := f.want(f.token(c.claims), OK).Principal.Token
+		if tok.ClientID() != c.client || fmt.Sprint(tok.Scopes()) != c.scopes || tok.AuthTime().Unix() != c.started || tok.SignedByClient() {
+			t.Errorf("%v: client %q, scopes %q, began %d", c.claims, tok.ClientID(), tok.Scopes(), tok.AuthTime().Unix())
+		}
+	}
+	f.key.Client = "web"
+	tok := f.want(f.token(map[string]any{"sub": "web", "client_id": "web"}), OK).Principal.Token
+	if !tok.SignedByClient() {
+		t.Error("signed by its client, and it does not say so")
+	}
+}
