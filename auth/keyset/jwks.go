@@ -95,3 +95,15 @@ func firstFit(key crypto.PublicKey, algorithms []string) string {
 	}
 	return ""
 }
+
+// PublicJWKS writes the JSON Web Key Set (RFC 7517 §5) by which others can
+// verify what the keys sign. Secrets are left out, and private halves.
+func PublicJWKS(keys []*auth.Key) ([]byte, error) {
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, k := range keys {
+		if public := k.Public(); public != nil {
+			set.Keys = append(set.Keys, jose.JSONWebKey{Key: public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
+		}
+	}
+	return json.Marshal(set)
+}

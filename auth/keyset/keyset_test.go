@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"gatehouse/auth"
 )
 
 func block(t *testing.T, typ string, der []byte, err error) []byte {
@@ -210,6 +212,59 @@ func TestErrorsOfPEM(t *testing.T) {
 		if key, err := PublicKeyPEM(text); key != nil || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("public: %v, want %s", err, want)
 		}
+	}
+}
+
+func TestPublicJWKS(t *testing.T) {
+	var keys []*auth.Key
+	algorithms := []string{}
+	for alg := range makers {
+		record, err := newRingRecord(alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, record.key)
+		if !strings.HasPrefix(alg, "HS") {
+			algorithms = append(algorithms, alg)
+		}
+	}
+	text, err := PublicJWKS(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members struct{ Keys []map[string]any }
+	if err := json.Unmarshal(text, &members); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members.Keys {
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {
+			if m[private] != nil {
+				t.Errorf("the set tells %q of a key for %s", private, m["alg"])
+			}
+		}
+		if m["use"] != "sig" || m["kid"] == "" || m["kid"] == nil {
+			t.Errorf("a key for %s has use %v, kid %v", m["alg"], m["use"], m["kid"])
+		}
+	}
+	read, skipped, err := ParseJWKS(text, algorithms)
+	if err != nil || len(read) != len(algorithms) || len(skipped) != 0 {
+		t.Fatalf("%d keys, %d left out, %v; want %d", len(read), len(skipped), err, len(algorithms))
+	}
+	published := auth.NewStaticKeys(read)
+	for _, k := range keys {
+		switch found := published.Find(k.ID); {
+		case strings.HasPrefix(k.Algorithm, "HS"):
+			if found != nil {
+				t.Errorf("a secret for %s is published", k.Algorithm)
+			}
+		case found == nil || found.Algorithm != k.Algorithm:
+			t.Errorf("%s: %v", k.Algorithm, found)
+		default:
+			wantVerified(t, k, found)
+		}
+	}
+	if text, err := PublicJWKS(nil); string(text) != `{"keys":[]}` || err != nil {
+		t.Errorf("no keys: %s, %v", text, err)
 	}
 }
 
