@@ -13,5 +13,5 @@ type APIKey struct {
 	ID       string    `yaml:"id" required:"is missing: name the client application" example:"web-app" doc:"What logs, metrics and upstreams see. Several entries may share it: that is how a key is rotated."`
 	SHA256   Hash      `yaml:"sha256" required:"is missing: gatehouse key new makes a key and prints it" example:"\"64 hex digits\"" doc:"Hex SHA-256 of the key; gatehouse key new and gatehouse key hash print it."`
 	NotAfter time.Time `yaml:"not_after" example:"2027-01-01T00:00:00Z" doc:"When the key ends, as in 2027-01-01T00:00:00Z. Absent: never."`
-	Routes   []string  `yaml:"routes" example:"[orders]" doc:"Names of the routes that it opens. Absent: all."`
+	Routes   []string  `yaml:"routes" example:"[orders]" doc:"Names of the routes that it opens, and of endpoints of the token service. Absent: all."`
 }

@@ -5,15 +5,16 @@ import "net/netip"
 // Config is one gateway.yaml with its defaults filled in. It is not changed
 // after Load.
 type Config struct {
-	Server     Server        `yaml:"server" doc:"The data listener: what clients connect to."`
-	Admin      Admin         `yaml:"admin" doc:"The admin listener: probes, metrics and the admin API."`
-	Store      Store         `yaml:"store" doc:"Where revocations and keys made at run time are kept."`
-	Revocation Revocation    `yaml:"revocation" doc:"How each replica treats its copy of the revocation list."`
-	APIKeys    APIKeys       `yaml:"api_keys" doc:"The client applications that are let in."`
-	Issuers    []Issuer      `yaml:"issuers" doc:"Whose bearer tokens are accepted."`
-	Defaults   RouteDefaults `yaml:"defaults" doc:"What routes have that do not say otherwise: any field of a route but name and match. A route's own key replaces the default, lists as a whole; the keys of require and forward count one by one."`
-	Routes     []Route       `yaml:"routes" doc:"What is forwarded where, and on what terms. A request that no route matches is answered 404."`
-	Log        Log           `yaml:"log" doc:"What is written to standard error."`
+	Server       Server        `yaml:"server" doc:"The data listener: what clients connect to."`
+	Admin        Admin         `yaml:"admin" doc:"The admin listener: probes, metrics and the admin API."`
+	Store        Store         `yaml:"store" doc:"Where revocations and keys made at run time are kept."`
+	Revocation   Revocation    `yaml:"revocation" doc:"How each replica treats its copy of the revocation list."`
+	APIKeys      APIKeys       `yaml:"api_keys" doc:"The client applications that are let in."`
+	Issuers      []Issuer      `yaml:"issuers" doc:"Whose bearer tokens are accepted."`
+	Defaults     RouteDefaults `yaml:"defaults" doc:"What routes have that do not say otherwise: any field of a route but name and match. A route's own key replaces the default, lists as a whole; the keys of require and forward count one by one."`
+	Routes       []Route       `yaml:"routes" doc:"What is forwarded where, and on what terms. A request that no route matches is answered 404."`
+	TokenService *TokenService `yaml:"token_service" doc:"Token endpoints for those who have no auth service: one engine, several dialects. Absent, or {}: none."`
+	Log          Log           `yaml:"log" doc:"What is written to standard error."`
 
 	source
 }

@@ -10,14 +10,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxNodes bounds how many values are looked at, each alias anew, so that a small
-// file of nested aliases cannot keep us busy (C10 of the threat list). Without
-// aliases, 1 MiB of real config has half as many at most.
+// maxNodes bounds how many values are looked at in each MiB that a file may have,
+// each alias anew, so that a small file of nested aliases cannot keep us busy (C10
+// of the threat list). Without aliases, 1 MiB of real config has half as many at
+// most.
 const maxNodes = 200_000
 
 // later are keys that the format reserves and this version does not have. They
 // may be written where they are switched off.
-var later = map[string]bool{"token_service": true, "issuers.jwks_url": true, "issuers.discovery": true}
+var later = map[string]bool{"issuers.jwks_url": true, "issuers.discovery": true}
 
 // decoder fills structs from YAML nodes and notes everything that is wrong on
 // the way.
@@ -26,7 +27,8 @@ type decoder struct {
 	expander
 	overrides environment
 	problems  Problems
-	nodes     int
+	nodes     int // looked at so far
+	maxNodes  int
 	structs   map[reflect.Type]structure
 }
 
@@ -37,7 +39,7 @@ type structure struct {
 }
 
 func newDecoder(s *source, environ map[string]string, overrides environment) *decoder {
-	d := &decoder{source: s, overrides: overrides, structs: map[reflect.Type]structure{}}
+	d := &decoder{source: s, overrides: overrides, maxNodes: maxNodes, structs: map[reflect.Type]structure{}}
 	d.environ = environ
 	return d
 }
@@ -47,11 +49,17 @@ func newDecoder(s *source, environ map[string]string, overrides environment) *de
 const maxProblems = 500
 
 func (d *decoder) fault(path, format string, args ...any) {
-	d.add(d.Problem(path, format, args...))
+	if len(d.problems) < maxProblems {
+		d.problems = append(d.problems, d.Problem(path, format, args...))
+	}
 }
 
-func (d *decoder) add(p Problem) {
+// faultAt is fault for what stands elsewhere than the value that path is known
+// for.
+func (d *decoder) faultAt(n *yaml.Node, path, format string, args ...any) {
 	if len(d.problems) < maxProblems {
+		p := d.Problem("", format, args...)
+		p.Path, p.Line, p.Column = path, n.Line, n.Column
 		d.problems = append(d.problems, p)
 	}
 }
@@ -62,10 +70,7 @@ func (d *decoder) decode(path string, n *yaml.Node, v reflect.Value, f field) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if d.nodes++; d.nodes > maxNodes {
-		if d.nodes == maxNodes+1 {
-			d.fault(path, "with its aliases unfolded, the file has more than %d values", maxNodes)
-		}
+	if !d.count(path) {
 		return
 	}
 	t := v.Type()
@@ -78,16 +83,30 @@ func (d *decoder) decode(path string, n *yaml.Node, v reflect.Value, f field) {
 		d.decodeScalar(path, n, v, f)
 	case t == reflect.TypeFor[Upstreams]() && n.Kind == yaml.ScalarNode:
 		d.decodeUpstream(path, n, v)
+	case t == reflect.TypeFor[Claims]():
+		d.decodeClaims(path, n, v)
 	case t.Kind() == reflect.Slice:
 		d.decodeList(path, n, v, f)
 	case t.Kind() == reflect.Pointer:
-		target := reflect.New(t.Elem())
-		target.Elem().Set(d.structure(t.Elem()).defaults)
-		v.Set(target)
-		d.decodeStruct(path, n, target.Elem())
+		d.decodePointer(path, n, v)
 	default:
 		d.decodeStruct(path, n, v)
 	}
+}
+
+// count counts one value, and reports whether there may be as many.
+func (d *decoder) count(path string) bool {
+	if d.nodes++; d.nodes == d.maxNodes+1 {
+		d.fault(path, "with its aliases unfolded, the file has more than %d values", d.maxNodes)
+	}
+	return d.nodes <= d.maxNodes
+}
+
+func (d *decoder) decodePointer(path string, n *yaml.Node, v reflect.Value) {
+	target := reflect.New(v.Type().Elem())
+	target.Elem().Set(d.structure(v.Type().Elem()).defaults)
+	v.Set(target)
+	d.decodeStruct(path, n, target.Elem())
 }
 
 func (d *decoder) decodeUpstream(path string, n *yaml.Node, v reflect.Value) {
@@ -138,6 +157,9 @@ func (d *decoder) decodeStruct(path string, n *yaml.Node, v reflect.Value) {
 			d.set(at, text, field, f)
 			continue
 		}
+		if f.typ == reflect.TypeFor[*TokenService]() && empty(value) {
+			value = nil // a service without endpoints is none, and can be written so
+		}
 		switch {
 		case value != nil:
 			d.decode(at, value, field, f)
@@ -145,6 +167,8 @@ func (d *decoder) decodeStruct(path string, n *yaml.Node, v reflect.Value) {
 			d.fault(at, "%s", f.missing)
 		case f.typ.Kind() == reflect.Struct && !isScalar(f.typ):
 			d.decodeStruct(at, nil, field)
+		case f.typ.Kind() == reflect.Pointer && d.overrides.within(at):
+			d.decodePointer(at, nil, field)
 		}
 	}
 }
@@ -158,32 +182,26 @@ func (d *decoder) keys(path string, n *yaml.Node, fields []field) map[string]*ya
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		at, here := join(path, printable(key.Value)), position{line: key.Line, column: key.Column}
-		problem := func(format string, args ...any) {
-			p := d.Problem("", format, args...)
-			p.Path, p.Line, p.Column = at, here.line, here.column
-			d.add(p)
-		}
+		at := join(path, printable(key.Value))
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			at = path
-			problem("has a key that is not a name")
+			d.faultAt(key, path, "has a key that is not a name")
 		case key.ShortTag() == "!!merge":
-			at = join(path, key.Value)
-			problem("merge keys are not supported: write the keys out, or use defaults")
+			d.faultAt(key, join(path, key.Value), "merge keys are not supported: write the keys out, or use defaults")
 		case values[key.Value] != nil:
-			problem("duplicate key; it is first on line %d", d.positions[at].line)
+			d.faultAt(key, at, "duplicate key; it is first on line %d", d.positions[at].line)
 		case later[unindexed(at)] && off(value):
 		case later[unindexed(at)]:
-			problem("is not available in this version")
+			d.faultAt(key, at, "is not available in this version")
 		case !slices.Contains(names, key.Value):
-			problem("unknown key%s", suggest(key.Value, names))
+			d.faultAt(key, at, "unknown key%s", suggest(key.Value, names))
 		default:
 			values[key.Value] = value
+			where := key
 			if value.Kind == yaml.ScalarNode {
-				here = position{line: value.Line, column: value.Column}
+				where = value
 			}
-			d.positions[at] = here
+			d.positions[at] = position{line: where.Line, column: where.Column}
 		}
 	}
 	return values
@@ -191,9 +209,11 @@ func (d *decoder) keys(path string, n *yaml.Node, fields []field) map[string]*ya
 
 // off reports whether a value switches a key off: "", false or {}.
 func off(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && (n.Value == "" && n.ShortTag() == "!!str" || n.Value == "false") ||
-		n.Kind == yaml.MappingNode && len(n.Content) == 0
+	return n.Kind == yaml.ScalarNode && (n.Value == "" && n.ShortTag() == "!!str" || n.Value == "false") || empty(n)
 }
+
+// empty reports whether a value is {}.
+func empty(n *yaml.Node) bool { return n != nil && n.Kind == yaml.MappingNode && len(n.Content) == 0 }
 
 // printable returns a key fit to stand in a path.
 func printable(key string) string {

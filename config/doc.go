@@ -14,6 +14,7 @@
 //	example   a value for documents, where there is no default
 //	oneof     the values that a string, or each string of a list, may have
 //	min, max  bounds, both included, in the field's own notation
+//	size      the largest that the file may be, where 1 MiB does not do
 //	private   the file holds a secret: others should not be able to read it
 //	doc       the meaning; one sentence or two
 //

@@ -67,6 +67,17 @@ func (e environment) lookup(path string) (value, variable string) {
 	return e.values.GetString(path), variable
 }
 
+// within reports whether the environment says something about a value in the one
+// at path.
+func (e environment) within(path string) bool {
+	for at := range e.variables {
+		if within(at, path) {
+			return true
+		}
+	}
+	return false
+}
+
 // variable returns the name of the variable that sets the value at path.
 func variable(path string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
@@ -76,10 +87,13 @@ func variable(path string) string {
 // lists: what is inside a list has no fixed path.
 func eachFixed(t reflect.Type, path string, visit func(path string, f field)) {
 	for _, f := range fieldsOf(t) {
-		if f.typ.Kind() == reflect.Struct && !isScalar(f.typ) {
-			eachFixed(f.typ, join(path, f.name), visit)
-			continue
+		switch inner := f.typ; {
+		case inner.Kind() == reflect.Pointer:
+			eachFixed(inner.Elem(), join(path, f.name), visit)
+		case inner.Kind() == reflect.Struct && !isScalar(inner):
+			eachFixed(inner, join(path, f.name), visit)
+		default:
+			visit(join(path, f.name), f)
 		}
-		visit(join(path, f.name), f)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Every single value outside lists can be set by its variable.
 func TestC04EnvironmentSetsEveryPath(t *testing.T) {
 	values := map[string]string{
-		"true or false": "true", "number": "3", "duration": "1m", "size": "20KiB", "file": "hs.secret", "secret": "s3cret", "store URL": "redis://h:1",
+		"true or false": "true", "number": "3", "duration": "1m", "size": "20KiB", "file": "hs.secret", "secret": "s3cret", "store URL": "redis://h:1", "rate": "3/1m",
 	}
 	seen := map[string]string{}
 	eachFixed(reflect.TypeFor[Config](), "", func(path string, f field) {
@@ -46,6 +46,7 @@ func TestC04EnvironmentSetsEveryPath(t *testing.T) {
 			}
 			got := reflect.ValueOf(c)
 			for step := range strings.SplitSeq(path, ".") {
+				got = reflect.Indirect(got)
 				for _, f := range fieldsOf(got.Type()) {
 					if f.name == step {
 						got = got.FieldByIndex(f.index)

@@ -14,11 +14,15 @@ import "strings"
 type expander struct {
 	environ map[string]string
 	read    func(path string) (string, error)
+	literal bool // replaces nothing
 }
 
 // expand returns the text with its references replaced, and whether there were
 // any. wrong says what is wrong; it never contains the text.
 func (e *expander) expand(text string) (out string, replaced bool, wrong string) {
+	if e.literal {
+		return text, false, ""
+	}
 	var b strings.Builder
 	for {
 		start := strings.Index(text, "${")

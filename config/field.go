@@ -18,6 +18,7 @@ type field struct {
 	oneof              []string
 	min, max           string
 	private            bool
+	size               int64 // largest that a File's content may be
 	example, reference string
 }
 
@@ -46,7 +47,14 @@ func newField(f reflect.StructField) field {
 		name: tag("yaml"), index: f.Index, typ: f.Type,
 		def: tag("default"), inherit: tag("inherit"), missing: tag("required"),
 		min: tag("min"), max: tag("max"), private: tag("private") != "",
-		example: tag("example"), reference: tag("doc"),
+		example: tag("example"), reference: tag("doc"), size: maxFileBytes,
+	}
+	if text := tag("size"); text != "" {
+		var size Size
+		if err := size.UnmarshalText([]byte(text)); err != nil {
+			panic("config: size of " + one.name + ": " + err.Error())
+		}
+		one.size = int64(size)
 	}
 	if values := tag("oneof"); values != "" {
 		one.oneof = strings.Split(values, ",")
@@ -71,6 +79,7 @@ var notations = map[reflect.Type]notation{
 	reflect.TypeFor[int]():          {"number", "must be a whole number in decimal digits, without quotes", ""},
 	reflect.TypeFor[float64]():      {"number", "must be a number such as 0.5, without quotes", ""},
 	reflect.TypeFor[Duration]():     {"duration", "is not a duration such as 30s, 200ms or 1h30m", `^(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+$`},
+	reflect.TypeFor[Rate]():         {"rate", "is not a rate such as 10/5m or off", `^(0|off|[1-9][0-9]*/([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$`},
 	reflect.TypeFor[Size]():         {"size", "is not a size such as 0, 512B, 32KiB or 10MiB", `^[0-9]+(B|KiB|MiB|GiB)?$`},
 	reflect.TypeFor[Hash]():         {"SHA-256", "is not 64 hex digits; gatehouse key hash prints them", `^[0-9A-Fa-f]{64}$`},
 	reflect.TypeFor[netip.Prefix](): {"network", "is not a network such as 10.0.0.0/8 or 2001:db8::/32", `/[0-9]+$`},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -12,16 +13,23 @@ import (
 // or empty when none is named, and was readable then.
 type File string
 
-// maxFileBytes bounds every file that the config brings in, itself included.
+// maxFileBytes bounds every file that the config brings in, itself included, but
+// for those that say otherwise.
 const maxFileBytes = 1 << 20
 
-var (
-	errTooLarge = errors.New("is larger than 1 MiB")
-	errFolder   = errors.New("is a folder, not a file")
-)
+var errFolder = errors.New("is a folder, not a file")
+
+// tooLarge is the error for a file that is larger than so many bytes.
+type tooLarge int64
+
+// Error says it in MiB.
+func (t tooLarge) Error() string { return fmt.Sprintf("is larger than %d MiB", int64(t)>>20) }
 
 // Read returns the file's content. An error never contains any of it.
-func (f File) Read() ([]byte, error) {
+func (f File) Read() ([]byte, error) { return f.read(maxFileBytes) }
+
+// read is Read for a file that may have so many bytes.
+func (f File) read(limit int64) ([]byte, error) {
 	file, err := os.Open(string(f))
 	if err != nil {
 		return nil, err
@@ -34,12 +42,12 @@ func (f File) Read() ([]byte, error) {
 	if info.IsDir() {
 		return nil, &fs.PathError{Op: "read", Path: string(f), Err: errFolder}
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxFileBytes {
-		return nil, &fs.PathError{Op: "read", Path: string(f), Err: errTooLarge}
+	if int64(len(data)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: string(f), Err: tooLarge(limit)}
 	}
 	return data, nil
 }
@@ -65,13 +73,14 @@ func (f File) open() bool {
 // fault returns what is wrong with a file that could not be read, without its
 // path, which may have come from a variable.
 func fault(err error) string {
+	var large tooLarge
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "no such file"
 	case errors.Is(err, fs.ErrPermission):
 		return "no permission to read the file"
-	case errors.Is(err, errTooLarge):
-		return "the file " + errTooLarge.Error()
+	case errors.As(err, &large):
+		return "the file " + large.Error()
 	case errors.Is(err, errFolder):
 		return errFolder.Error()
 	default:

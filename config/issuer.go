@@ -1,12 +1,15 @@
 package config
 
+import "slices"
+
 // Issuer is one party whose tokens are accepted, and on what terms.
 type Issuer struct {
 	Name           string   `yaml:"name" required:"is missing: give the issuer a name" example:"main" doc:"What routes, revocations and metrics call it."`
 	Issuer         string   `yaml:"issuer" required:"is missing: write the tokens' iss, or \"\" if they carry none" example:"https://auth.example.com" doc:"The tokens' iss claim, exactly. \"\" accepts only tokens that carry none."`
 	Audiences      []string `yaml:"audiences" example:"[api]" doc:"One of them must be in the tokens' aud claim."`
 	AnyAudience    bool     `yaml:"any_audience" default:"false" doc:"Accept tokens for any audience, or none. Must be written if audiences is not."`
-	Keys           []Key    `yaml:"keys" doc:"The keys that its tokens are signed with. The first that can sign is the signer."`
+	Keys           []Key    `yaml:"keys" doc:"The keys that its tokens are signed with. The first that can sign is the signer, where there is no key_ring."`
+	KeyRing        *KeyRing `yaml:"key_ring" doc:"Signing keys that are made here, kept in the store and shared by its replicas, in addition to keys. Then a key of the ring is the signer, and keys only verify."`
 	JWKSFile       File     `yaml:"jwks_file" doc:"File with a JSON Web Key Set (RFC 7517) of public keys, in addition to keys. Read again when it changes."`
 	Algorithms     []string `yaml:"algorithms" default:"[RS256, ES256]" oneof:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Algorithms that keys of jwks_file may be used with. Each of keys names its own."`
 	Leeway         Duration `yaml:"leeway" default:"10s" max:"60s" doc:"Clock difference that is forgiven in exp, nbf and iat."`
@@ -14,6 +17,7 @@ type Issuer struct {
 	MaxTokenLife   Duration `yaml:"max_token_life" default:"24h" min:"1s" max:"8760h" doc:"Longest life: exp - iat, or exp - now in a token without iat. Revocations are kept for as long."`
 	SubjectClaim   string   `yaml:"subject_claim" default:"sub" doc:"The claim that names who the token is about; dots lead into objects."`
 	RequiredClaims []string `yaml:"required_claims" default:"[sub]" doc:"Claims that a token must carry, and not as null. [] for none."`
+	Cookie         string   `yaml:"cookie" example:"__Host-token" doc:"Name of a cookie that may carry the token where a request has no Authorization; it begins with __Host-. Unsafe methods must then come from the same origin. Absent: none."`
 	Renew          *Renew   `yaml:"renew" doc:"Sliding expiry, on routes with renew: true. Needs a key that can sign; renew: {} takes the defaults."`
 }
 
@@ -29,10 +33,24 @@ type Key struct {
 	SecretFile     File   `yaml:"secret_file" private:"true" doc:"File with it, less one trailing line end."`
 }
 
+// KeyRing is how signing keys are made and rotated.
+type KeyRing struct {
+	Algorithm         string   `yaml:"algorithm" default:"ES256" oneof:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"The algorithm of the keys that are made from now on."`
+	EncryptionKey     Secret   `yaml:"encryption_key" doc:"The key that they are encrypted under in the store: 64 hex digits, as openssl rand -hex 32 prints them."`
+	EncryptionKeyFile File     `yaml:"encryption_key_file" private:"true" example:"keyring.secret" doc:"File with it, less one trailing line end."`
+	RotateEvery       Duration `yaml:"rotate_every" default:"720h" max:"8760h" doc:"How often a new key begins to sign. 0: when gatehouse signing-key rotate is called."`
+	PublishFor        Duration `yaml:"publish_for" default:"10m" min:"1s" max:"720h" doc:"How long a new key is published before it signs, so that all who verify have it by then."`
+}
+
 // Renew is when tokens of an issuer slide.
 type Renew struct {
 	After      float64  `yaml:"after" default:"0.5" min:"0" max:"1" doc:"Fraction of a token's life that must be used up. 0: every successful response renews."`
 	MaxSession Duration `yaml:"max_session" default:"12h" min:"1s" max:"8760h" doc:"Longest session, from auth_time. Nothing is renewed past it."`
+}
+
+// signs reports whether there is a key that can sign tokens.
+func (is *Issuer) signs() bool {
+	return is.KeyRing != nil || slices.ContainsFunc(is.Keys, func(k Key) bool { return k.signs() })
 }
 
 // signs reports whether the key can sign tokens.

@@ -42,7 +42,13 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, problem := document(data)
+	root, problem := document(data, maxFileBytes)
+	switch {
+	case problem != nil && strings.HasPrefix(problem.Message, notYAML) && bytes.Contains(data, []byte("${")):
+		problem.Message += ` (between { and }, a value with ${…} must be quoted: "${NAME}")`
+	case problem == nil && root.Kind != yaml.MappingNode:
+		problem = &Problem{Line: root.Line, Column: root.Column, Message: "the file must be a mapping of keys to values"}
+	}
 	if problem != nil {
 		problem.File = name
 		return nil, Problems{*problem}
@@ -61,6 +67,9 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	c.source = src
 	d.decodeStruct("", root, reflect.ValueOf(c).Elem())
 	d.inherit(c)
+	if c.TokenService != nil {
+		d.complete(c.TokenService)
+	}
 	problems = slices.Concat(problems, d.problems, c.validate(d.problems))
 	if len(problems) > 0 {
 		problems.Sort()
@@ -69,10 +78,11 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// document returns the root mapping of the one YAML document in data.
-func document(data []byte) (*yaml.Node, *Problem) {
-	if len(data) > maxFileBytes {
-		return nil, &Problem{Message: "the file " + errTooLarge.Error()}
+// document returns the root of the one YAML document in data, which may have so
+// many bytes.
+func document(data []byte, limit int64) (*yaml.Node, *Problem) {
+	if int64(len(data)) > limit {
+		return nil, &Problem{Message: "the file " + tooLarge(limit).Error()}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
@@ -80,11 +90,7 @@ func document(data []byte) (*yaml.Node, *Problem) {
 	case errors.Is(err, io.EOF):
 		return nil, &Problem{Line: 1, Column: 1, Message: "the file is empty"}
 	case err != nil:
-		p := syntaxProblem(err)
-		if bytes.Contains(data, []byte("${")) {
-			p.Message += ` (between { and }, a value with ${…} must be quoted: "${NAME}")`
-		}
-		return nil, p
+		return nil, syntaxProblem(err)
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:
@@ -92,12 +98,10 @@ func document(data []byte) (*yaml.Node, *Problem) {
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxProblem(err)
 	}
-	root := doc.Content[0]
-	if root.Kind != yaml.MappingNode {
-		return nil, &Problem{Line: root.Line, Column: root.Column, Message: "the file must be a mapping of keys to values"}
-	}
-	return root, nil
+	return doc.Content[0], nil
 }
+
+const notYAML = "is not YAML"
 
 var (
 	syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
@@ -112,7 +116,7 @@ var (
 // it quotes the file, as in an unknown anchor that may be a password beginning
 // with *, its words are replaced.
 func syntaxProblem(err error) *Problem {
-	p := Problem{Line: 1, Column: 1, Message: "is not YAML"}
+	p := Problem{Line: 1, Column: 1, Message: notYAML}
 	m := syntaxError.FindStringSubmatch(err.Error())
 	if m == nil {
 		return &p
@@ -125,9 +129,9 @@ func syntaxProblem(err error) *Problem {
 	}
 	switch {
 	case strings.HasPrefix(m[2], "unknown anchor"):
-		p.Message = "is not YAML: an unquoted * begins an alias, and there is no such anchor"
+		p.Message = notYAML + ": an unquoted * begins an alias, and there is no such anchor"
 	case !strings.ContainsAny(indicator.ReplaceAllString(m[2], ""), "'\"`"):
-		p.Message = "is not YAML, here or in what begins here: " + m[2]
+		p.Message = notYAML + ", here or in what begins here: " + m[2]
 	}
 	return &p
 }

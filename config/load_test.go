@@ -59,7 +59,7 @@ func TestFull(t *testing.T) {
 		"web-app",
 		Hash{0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23},
 		time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
-		[]string{"orders"},
+		[]string{"orders", "jsonapi"},
 	})
 	main := c.Issuers[0]
 	keys := main.Keys
@@ -68,7 +68,8 @@ func TestFull(t *testing.T) {
 		Name: "main", Issuer: "https://auth.example.com", Audiences: []string{"api"}, JWKSFile: in("jwks.json"),
 		Algorithms: []string{"RS256", "ES256"}, Leeway: Duration(11 * time.Second), MaxTokenBytes: 5 << 10,
 		MaxTokenLife: Duration(25 * time.Hour), SubjectClaim: "uid", RequiredClaims: []string{"uid"},
-		Renew: &Renew{0.25, Duration(13 * time.Hour)},
+		KeyRing: &KeyRing{"EdDSA", "", in("hs.secret"), Duration(721 * time.Hour), Duration(11 * time.Minute)},
+		Cookie:  "__Host-token", Renew: &Renew{0.25, Duration(13 * time.Hour)},
 	})
 	same(t, "secret", keys[2].Secret.Reveal(), "hunter2 0123456789abcdef0123456789abcdef")
 	same(t, "private key", keys[4].PrivateKey.Reveal(), "hunter2")
@@ -218,7 +219,7 @@ func TestFiles(t *testing.T) {
 		}
 		names = append(names, filepath.Base(f))
 	}
-	same(t, "files", names, []string{"gateway.yaml", "cert.pem", "key.pem", "hs.secret", "jwks.json"})
+	same(t, "files", names, []string{"gateway.yaml", "cert.pem", "key.pem", "hs.secret", "jwks.json", "users.yaml"})
 }
 
 func TestC07WorldReadableSecret(t *testing.T) {
@@ -226,7 +227,9 @@ func TestC07WorldReadableSecret(t *testing.T) {
 	if w := mustParse(t, content).Warnings(); len(w) != 0 {
 		t.Errorf("warnings about files of mode 0600: %v", w)
 	}
-	for name, want := range map[string]string{"hs.secret": "admin.token_file", "key.pem": "server.tls.key_file", "cert.pem": ""} {
+	for name, want := range map[string]string{
+		"hs.secret": "admin.token_file", "key.pem": "server.tls.key_file", "users.yaml": "token_service.users[0].file", "cert.pem": "",
+	} {
 		if err := os.Chmod(name, 0o640); err != nil {
 			t.Fatal(err)
 		}
@@ -234,8 +237,12 @@ func TestC07WorldReadableSecret(t *testing.T) {
 		if want == "" && warnings != "" || !strings.Contains(warnings, want) {
 			t.Errorf("%s readable by others: warnings are %q, want one about %q", name, warnings, want)
 		}
-		if name == "hs.secret" && !strings.Contains(warnings, "issuers[0].keys[2].secret") {
-			t.Errorf("no warning about ${file:…} in a secret: %q", warnings)
+		if name == "hs.secret" {
+			for _, path := range []string{"issuers[0].keys[2].secret:", "issuers[0].key_ring.encryption_key_file:", "token_service.clients[2].signing_secret_file:"} {
+				if !strings.Contains(warnings, path) {
+					t.Errorf("no warning about %s %q", path, warnings)
+				}
+			}
 		}
 		if err := os.Chmod(name, 0o600); err != nil {
 			t.Fatal(err)
@@ -292,12 +299,13 @@ func TestC06NoValueInProblems(t *testing.T) {
 	}
 }
 
-// What a later version will have may be written now, switched off.
+// What a later version will have may be written now, switched off; so may the token
+// service.
 func TestLaterKeysSwitchedOff(t *testing.T) {
 	issuer := "issuers: [{name: a, issuer: a, any_audience: true, keys: [{algorithm: HS256, secret: x}], %s}]\n"
 	for content, ok := range map[string]bool{
 		"token_service: {}\n": true, fmt.Sprintf(issuer, `jwks_url: ""`): true, fmt.Sprintf(issuer, "discovery: false"): true,
-		"token_service: {issuer: a}\n": false, "token_service: []\n": false, "token_service: false\n": true,
+		"token_service: {issuer: a}\n": false, "token_service: []\n": false, "token_service: false\n": false,
 		fmt.Sprintf(issuer, "jwks_url: https://a"): false, fmt.Sprintf(issuer, "discovery: true"): false,
 	} {
 		if _, err := Parse("gateway.yaml", []byte(content), nil); (err == nil) != ok {

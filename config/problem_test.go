@@ -19,7 +19,7 @@ func chdir(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	for name, content := range map[string]string{
-		"hs.secret": "0123456789abcdef0123456789abcdef\n", "cert.pem": "cert", "key.pem": "key", "jwks.json": "{}",
+		"hs.secret": "0123456789abcdef0123456789abcdef\n", "cert.pem": "cert", "key.pem": "key", "jwks.json": "{}", "users.yaml": "[]",
 		"huge": strings.Repeat("x", maxFileBytes+1),
 	} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {

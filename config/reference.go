@@ -17,10 +17,29 @@ names file, line, column and key. ` + "`gatehouse check`" + ` shows all of them 
 - **Environment.** Every single value that is not inside a list can be set by ` + "`GATEHOUSE_`" + ` and its path in capitals, with ` + "`_`" + `
   for each dot: ` + "`GATEHOUSE_SERVER_LISTEN`" + `. It wins over the file, also when it is empty, and is taken as it is, without references.
 - **Types.** Strings that look like something else need quotes: ` + "`\"0123\"`, `\"true\"`" + `. Booleans are ` + "`true` and `false`" + `. Durations
-  are written ` + "`200ms`, `30s`, `1h30m`" + `, sizes ` + "`512B`, `32KiB`, `10MiB`" + `. Relative paths begin at the folder of the config file.
+  are written ` + "`200ms`, `30s`, `1h30m`" + `, sizes ` + "`512B`, `32KiB`, `10MiB`" + `, rates ` + "`10/5m`" + `. Relative
+  paths begin at the folder of the config file.
 - **YAML.** One document of at most 1 MiB. Anchors and aliases work; merge keys and tags do not.
 
 Every key, with ` + "`[]`" + ` for the items of a list:
+`
+
+const referenceUsers = `
+## A users file
+
+What ` + "`token_service.users[].file`" + ` names: one YAML list of at most 16 MiB, read as strictly, but without references, since hashes
+have dollar signs in them. Numbers in claims keep their digits.
+
+` + "```yaml" + `
+- id: user-123
+  username: jane
+  email: jane@example.com
+  password_hash: "$argon2id$v=19$m=19456,t=2,p=1$…$…"   # gatehouse user hash
+  claims: {given_name: Jane, roles: [staff, admin]}
+` + "```" + `
+
+| key | type | default | meaning |
+|---|---|---|---|
 `
 
 // Reference returns the format's reference in Markdown.
@@ -35,6 +54,8 @@ func Reference() string {
 		b.WriteString("\n| key | type | default | meaning |\n|---|---|---|---|\n")
 		referenceRows(&b, f.typ, f.name)
 	}
+	b.WriteString(referenceUsers)
+	referenceRows(&b, reflect.TypeFor[User](), "")
 	return b.String()
 }
 

@@ -14,7 +14,7 @@ import (
 
 // nouns are what YAML takes unquoted words for.
 var nouns = map[string]string{
-	"!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a date", "!!merge": "a merge key",
+	"!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a date", "!!merge": "a merge key", "!!null": "null",
 }
 
 func (d *decoder) decodeScalar(path string, n *yaml.Node, v reflect.Value, f field) {
@@ -69,7 +69,7 @@ func (d *decoder) set(path, text string, v reflect.Value, f field) {
 func (d *decoder) setFile(path, text string, v reflect.Value, f field) {
 	file := File(d.resolve(text))
 	v.SetString(string(file))
-	_, err := file.Read()
+	_, err := file.read(f.size)
 	d.use(path, file, f.private && err == nil)
 	if err != nil {
 		d.fault(path, "%s", fault(err))

@@ -80,6 +80,8 @@ func scalarSchema(t reflect.Type, f field) schema {
 		s = schema{"type": "number"}
 	case t == reflect.TypeFor[Duration](), t == reflect.TypeFor[Size]():
 		s = schema{"type": []string{"string", "integer"}, "minimum": 0, "pattern": notations[t].pattern}
+	case t == reflect.TypeFor[Rate]():
+		s = schema{"type": []string{"string", "integer"}, "minimum": 0, "maximum": 0, "pattern": notations[t].pattern}
 	case notations[t].pattern != "":
 		s["pattern"] = notations[t].pattern
 	}

@@ -59,7 +59,8 @@ func TestSchemaAccepts(t *testing.T) {
 	s := compileSchema(t)
 	for name, content := range map[string][]byte{
 		"full.yaml": full(t), "default": Template(Fresh{}), "fresh": Template(Fresh{APIKey: Hash{1}, JWTSecretFile: "a", AdminTokenFile: "b"}),
-		"references": []byte("log: {access: \"${A}\", level: \"${B}\"}\nstore: {timeout: \"${C:-1s}\", wait_replicas: \"${D}\"}\nserver: {max_body_bytes: 0, drain_timeout: 0}\n"),
+		"references": []byte("log: {access: \"${A}\", level: \"${B}\"}\nstore: {timeout: \"${C:-1s}\", wait_replicas: \"${D}\"}\nserver: {max_body_bytes: 0, drain_timeout: 0}\ntoken_service: {}\n"),
+		"rates":      []byte("token_service: {login_limits: {per_ip: 0, per_account: off}}\n"),
 	} {
 		if err := checkSchema(t, s, content); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -77,7 +78,11 @@ func TestC01SchemaRefuses(t *testing.T) {
 		"issuers: [{name: a, issuer: b, keys: [{algorithm: HS256, x: y}]}]\n", "routes: [{name: a}]\n", "routes: {a: b}\n",
 		"log: {level: verbose}\n", "log: {access: 1}\n", "server: {idle_timeout: 1d}\n", "server: {max_header_bytes: 1KB}\n",
 		"api_keys: {keys: [{id: a, sha256: b}]}\n", "api_keys: {header: 1}\n", "store: {wait_replicas: 17}\n", "defaults: {name: a}\n",
-		"routes: [{name: a, match: /, upstream: [{weight: 1}]}]\n", "token_service: {issuer: a}\n", "server: {trusted_proxies: [10.0.0.1]}\n",
+		"routes: [{name: a, match: /, upstream: [{weight: 1}]}]\n", "token_service: {isuer: a}\n", "token_service: {clients: [{id: a}]}\n",
+		"token_service: {endpoints: [{dialect: oauth, path: /}]}\n", "token_service: {endpoints: [{dialect: oauth2}]}\n",
+		"token_service: {login_limits: {per_ip: 10}}\n", "token_service: {login_limits: {per_ip: 10 / 5m}}\n",
+		"token_service: {login_limits: {per_ip: 010/5m}}\n", "token_service: {users: [{postgres: {url: a}}]}\n",
+		"issuers: [{name: a, issuer: b, key_ring: {algorithm: none}}]\n", "server: {trusted_proxies: [10.0.0.1]}\n",
 	} {
 		if checkSchema(t, s, []byte(content)) == nil {
 			t.Errorf("the schema accepts %s", content)
@@ -125,6 +130,7 @@ func TestReferenceHasEveryPath(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[Config](), "")
+	walk(reflect.TypeFor[User](), "")
 	if count < 80 {
 		t.Errorf("only %d paths were looked at", count)
 	}

@@ -94,6 +94,25 @@ func TestScalarText(t *testing.T) {
 	}
 }
 
+func TestRateText(t *testing.T) {
+	for text, want := range map[string]string{
+		"10/5m": "10/5m", "1/1s": "1/1s", "0": "off", "off": "off", "50/60m": "50/1h", "1000000/24h": "1000000/24h", "3/1m30s": "3/1m30s",
+	} {
+		r := Rate{9, 9}
+		if err := r.UnmarshalText([]byte(text)); err != nil || r.String() != want {
+			t.Errorf("rate %s: %s, %v, want %s", text, r, err, want)
+		}
+		if again := (Rate{}); again.UnmarshalText([]byte(r.String())) != nil || again != r {
+			t.Errorf("rate %s: is read again as %s", r, again)
+		}
+	}
+	for _, text := range []string{"", "/", "10", "1/", "/5m", "0/5m", "-1/5m", "+1/5m", "01/5m", "1/0s", "1/-5m", "1/999ms", "1/24h1s", "1000001/5m", "1/5", "1/5m/5m", "1.5/5m", "on"} {
+		if err := new(Rate).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("rate %q is accepted", text)
+		}
+	}
+}
+
 func TestSuggest(t *testing.T) {
 	names := []string{"auth", "issuers", "name", "kid"}
 	for wrong, want := range map[string]string{

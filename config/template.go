@@ -31,7 +31,7 @@ func Template(fresh Fresh) []byte {
 	w := templateWriter{set: map[string]string{}, documented: map[string]bool{}}
 	w.b.WriteString(templateIntro)
 	eachFixed(reflect.TypeFor[Config](), "", func(path string, f field) {
-		if f.def != "" && !within(path, "defaults") {
+		if f.def != "" && !within(path, "defaults") && !within(path, "token_service") {
 			w.set[path] = f.def
 		}
 	})

@@ -53,14 +53,18 @@ func TestTemplateSwitchedOn(t *testing.T) {
 	chdir(t)
 	all := regexp.MustCompile(`(?m)^( *)#(\S)`).ReplaceAllString(string(Template(Fresh{})), "$1$2")
 	all = strings.ReplaceAll(all, "64 hex digits", strings.Repeat("ab", 32))
-	all = strings.ReplaceAll(all, "k1.pub.pem", "cert.pem")
+	all = strings.NewReplacer("k1.pub.pem", "cert.pem", "keyring.secret", "hs.secret").Replace(all)
 	_, err := Parse("gateway.yaml", []byte(all), nil)
 	want := map[string]bool{
-		"issuers[0].renew":           true, // its key is a public one
 		"api_keys.keys[0].routes[0]": true, // nor a route of the name in the example
 		"routes[0].issuers":          true, // and its route asks for an API key alone
 		"routes[0].require.scopes":   true,
 		"routes[0].require.claims":   true,
+		// The database is not there.
+		"token_service.users[0].postgres.url_env": true,
+		// A client has what its grants need, and an endpoint what its dialect has.
+		"token_service.clients[0].api_key_id":                true,
+		"token_service.endpoints[0].client_credentials_path": true,
 	}
 	problems, _ := err.(Problems)
 	for _, p := range problems {

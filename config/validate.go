@@ -16,16 +16,20 @@ type validator struct {
 	*Config
 	decoded  Problems // what was found before; it is not reported again in other words
 	problems Problems
+	names    map[string]string // paths of the names of routes and endpoints, which API keys name alike
 }
 
 // validate returns what is wrong with the config beyond what decoding found.
 func (c *Config) validate(decoded Problems) Problems {
-	v := &validator{Config: c, decoded: decoded}
+	v := &validator{Config: c, decoded: decoded, names: map[string]string{}}
 	v.server()
 	v.store()
 	v.apiKeys()
 	v.issuers()
 	v.routes()
+	if c.TokenService != nil {
+		v.tokenService(c.TokenService)
+	}
 	return v.problems
 }
 
@@ -159,25 +163,38 @@ func (v *validator) references(path string, names []string, list, noun, whenEmpt
 	if names != nil && len(names) == 0 {
 		v.fault(path, "%s", whenEmpty)
 	}
-	if v.broken(list) {
+	known, ok := v.known(list)
+	if !ok {
 		return
-	}
-	var known []string
-	switch list {
-	case "routes":
-		for _, r := range v.Routes {
-			known = append(known, r.Name)
-		}
-	case "issuers":
-		for _, is := range v.Issuers {
-			known = append(known, is.Name)
-		}
 	}
 	for i, name := range names {
 		if !slices.Contains(known, name) {
 			v.fault(fmt.Sprintf("%s[%d]", path, i), "no %s has that name%s", noun, suggest(name, known))
 		}
 	}
+}
+
+// known returns the names of the items of a list; ok is false when part of it
+// could not be read.
+func (v *validator) known(list string) (names []string, ok bool) {
+	ok = !v.broken(list)
+	switch list {
+	case "routes":
+		for _, r := range v.Routes {
+			names = append(names, r.Name)
+		}
+		if v.TokenService != nil { // whose endpoints are named like routes
+			ok = ok && !v.broken("token_service.endpoints")
+			for _, e := range v.TokenService.Endpoints {
+				names = append(names, e.Name)
+			}
+		}
+	case "issuers":
+		for _, is := range v.Issuers {
+			names = append(names, is.Name)
+		}
+	}
+	return names, ok
 }
 
 const nameBytes = 128

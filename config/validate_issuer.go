@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -18,8 +17,10 @@ func (v *validator) issuers() {
 			v.fault(path+".subject_claim", "is empty: sub is the usual one")
 		}
 		v.keys(path, is)
-		if is.Renew != nil && !slices.ContainsFunc(is.Keys, func(k Key) bool { return k.signs() }) {
-			v.fault(path+".renew", "needs a key that can sign: one with private_key_file or secret_file")
+		v.keyRing(path+".key_ring", is.KeyRing)
+		v.cookie(path+".cookie", is.Cookie)
+		if is.Renew != nil && !is.signs() {
+			v.fault(path+".renew", "needs a key that can sign: one with private_key_file or secret_file, or a key_ring")
 		}
 	}
 }
@@ -35,8 +36,8 @@ func (v *validator) audience(path string, is *Issuer) {
 }
 
 func (v *validator) keys(path string, is *Issuer) {
-	if len(is.Keys) == 0 && is.JWKSFile == "" {
-		v.fault(path+".keys", "is missing: without keys and jwks_file no token can be verified")
+	if len(is.Keys) == 0 && is.JWKSFile == "" && is.KeyRing == nil {
+		v.fault(path+".keys", "is missing: without keys, jwks_file and key_ring no token can be verified")
 	}
 	if is.JWKSFile != "" && len(is.Algorithms) == 0 {
 		v.fault(path+".algorithms", "is empty: name those that keys of jwks_file may be used with, as in [RS256, ES256]")
@@ -69,6 +70,31 @@ func (v *validator) keySource(path string, key *Key) {
 		v.fault(path, "this algorithm takes a public or private key, not a secret")
 	}
 }
+
+func (v *validator) keyRing(path string, ring *KeyRing) {
+	switch {
+	case ring == nil:
+		return
+	case ring.EncryptionKey == "" && ring.EncryptionKeyFile == "":
+		v.fault(path+".encryption_key_file", "is missing: openssl rand -hex 32 makes a key, which every replica must have")
+	case ring.EncryptionKey != "" && ring.EncryptionKeyFile != "":
+		v.fault(path+".encryption_key_file", "encryption_key is set too: keep one of the two")
+	}
+	if ring.RotateEvery > 0 && ring.RotateEvery < ring.PublishFor {
+		v.fault(path+".rotate_every", "must be at least publish_for: a key is published that long before it signs")
+	}
+}
+
+// cookie checks the name of a cookie. The prefix makes browsers refuse it from
+// other hosts, other paths, and without TLS.
+func (v *validator) cookie(path, name string) {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) } // RFC 6265 §4.1.1
+	if name != "" && (!strings.HasPrefix(name, cookiePrefix) || name == cookiePrefix || len(name) > nameBytes || strings.ContainsFunc(name, odd)) {
+		v.fault(path, "is not the name of a cookie that begins with %s, as in %stoken", cookiePrefix, cookiePrefix)
+	}
+}
+
+const cookiePrefix = "__Host-"
 
 func count(given []bool) (n int) {
 	for _, g := range given {

@@ -12,11 +12,10 @@ func (v *validator) routes() {
 	if v.Defaults.Renew && !v.broken("issuers") && !v.Defaults.canRenew(v.Issuers) {
 		v.fault("defaults.renew", "none of the issuers that routes accept has renew")
 	}
-	names := map[string]string{}
 	for i := range v.Routes {
 		r, path := &v.Routes[i], fmt.Sprintf("routes[%d]", i)
 		v.name(path+".name", r.Name)
-		v.unique(names, r.Name, path+".name")
+		v.unique(v.names, r.Name, path+".name")
 		v.routeFields(path, &r.RouteDefaults)
 		if r.Upstream == nil {
 			v.fault(path+".upstream", "is missing: say where the requests go, as in http://127.0.0.1:9000")
@@ -38,11 +37,7 @@ func (v *validator) routeFields(path string, r *RouteDefaults) {
 		v.references(path+".issuers", r.Issuers, "issuers", "issuer", "accepts no issuer: remove the key to accept all, or write auth: api_key")
 	}
 	if v.written(path + ".require.scopes") {
-		for i, scope := range r.Require.Scopes {
-			if scope == "" || strings.ContainsFunc(scope, func(c rune) bool { return c <= ' ' || c == '"' || c == '\\' || c > '~' }) {
-				v.fault(fmt.Sprintf("%s.require.scopes[%d]", path, i), "is not one scope: list scopes one by one")
-			}
-		}
+		v.scopes(path+".require.scopes", r.Require.Scopes)
 	}
 	if v.written(path + ".require.claims") {
 		for i, rule := range r.Require.Claims {
@@ -53,6 +48,15 @@ func (v *validator) routeFields(path string, r *RouteDefaults) {
 			if len(rule.AnyOf) == 0 {
 				v.fault(at+".any_of", "is empty, so that no token could meet it: list the values that will do")
 			}
+		}
+	}
+}
+
+// scopes checks that each is one (RFC 6749 §3.3).
+func (v *validator) scopes(path string, scopes []string) {
+	for i, scope := range scopes {
+		if scope == "" || strings.ContainsFunc(scope, func(c rune) bool { return c <= ' ' || c == '"' || c == '\\' || c > '~' }) {
+			v.fault(fmt.Sprintf("%s[%d]", path, i), "is not one scope: list scopes one by one")
 		}
 	}
 }
