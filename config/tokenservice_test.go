@@ -15,9 +15,9 @@ func TestTokenService(t *testing.T) {
 	}
 	ts := *c.TokenService
 	same(t, "users", ts.Users, []UserSource{
-		{File: File(users)},
-		{Postgres: &Postgres{"postgres://u:hunter2@h/db", "", "select id, password_hash from users where name = $1", Duration(3 * time.Second), 5}},
-		{HTTP: &HTTPUsers{"https://users.internal/verify?a=b", "http://[::1]:7000/lookup", Duration(4 * time.Second)}},
+		{Name: "file", File: File(users)},
+		{Name: "people", Postgres: &Postgres{"postgres://u:hunter2@h/db", "", "select id, password_hash from users where name = $1", Duration(3 * time.Second), 5}},
+		{Name: "http", HTTP: &HTTPUsers{"https://users.internal/verify?a=b", "http://[::1]:7000/lookup", Duration(4 * time.Second)}},
 	})
 	same(t, "a confidential client", ts.Clients[0], Client{
 		ID: "reporting", SecretSHA256: Hash{0x21, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23},
@@ -150,5 +150,23 @@ func TestTokenServiceURLs(t *testing.T) {
 				t.Errorf("%s: %v", line, err)
 			}
 		}
+	}
+}
+
+// Sessions remember the name of their user's source.
+func TestUserSourceNames(t *testing.T) {
+	chdir(t)
+	const http = "{http: {url: http://127.0.0.1:7000/v}}"
+	c := mustParse(t, smallService+"  users: [{file: users.yaml}, "+http+", {name: old, file: users.yaml}, {file: users.yaml}, "+http+"]\n")
+	var names []string
+	for _, s := range c.TokenService.Users {
+		names = append(names, s.Name)
+	}
+	if got := strings.Join(names, " "); got != "file http old file-3 http-2" {
+		t.Error(got)
+	}
+	_, err := Parse("gateway.yaml", []byte(smallService+"  users: [{file: users.yaml}, {name: file, file: users.yaml}]\n"), nil)
+	if err == nil || !strings.Contains(err.Error(), "token_service.users[1].name: ") {
+		t.Errorf("two sources have one name: %v", err)
 	}
 }

@@ -15,8 +15,12 @@ func (v *validator) tokenService(t *TokenService) {
 	if u, err := url.Parse(t.PublicURL); t.PublicURL != "" && (err != nil || !isHTTP(u) || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(u.Path, "/")) {
 		v.fault("token_service.public_url", "is not a URL such as https://auth.example.com, without a slash at its end")
 	}
+	sources := map[string]string{}
 	for i := range t.Users {
-		v.userSource(fmt.Sprintf("token_service.users[%d]", i), &t.Users[i])
+		path := fmt.Sprintf("token_service.users[%d]", i)
+		v.name(path+".name", t.Users[i].Name)
+		v.unique(sources, t.Users[i].Name, path+".name")
+		v.userSource(path, &t.Users[i])
 	}
 	v.clients(t, issuer)
 	v.endpoints(t, issuer)
