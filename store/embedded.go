@@ -63,7 +63,10 @@ func openDB(path string, opts *bbolt.Options) (*embedded, error) {
 		return nil, err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{bucketRevocations, bucketExpiry, bucketKeys} {
+		for _, b := range [][]byte{
+			bucketRevocations, bucketExpiry, bucketKeys, bucketSessions, bucketSessionEnds, bucketSubjects,
+			bucketLimits, bucketLimitEnds, bucketRings,
+		} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
@@ -89,12 +92,9 @@ func syncFolder(path string) error {
 }
 
 func (s *embedded) write(ctx context.Context, e revocation.Event) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.update(ctx, func(tx *bbolt.Tx) error {
 		switch e.Op {
 		case revocation.KeyPut:
 			record, err := encodeKey(e.Key)
@@ -111,11 +111,40 @@ func (s *embedded) write(ctx context.Context, e revocation.Event) error {
 		}
 		return trimRevocations(tx, time.Now().Add(-trimSlack))
 	})
-	if err != nil {
-		return fmt.Errorf("%w: cannot write to its file: %w", ErrUnavailable, err)
+	if err == nil {
+		s.journal.add(e)
 	}
-	s.journal.add(e)
-	return nil
+	return err
+}
+
+// errSame ends an update that has nothing to write, which saves the disk.
+var errSame = errors.New("nothing has changed")
+
+// update runs one transaction, which is on disk when it returns nil.
+func (s *embedded) update(ctx context.Context, do func(*bbolt.Tx) error) error {
+	err := ctx.Err()
+	if err == nil {
+		err = s.db.Update(do)
+	}
+	switch {
+	case err == nil || errors.Is(err, errSame):
+		return nil
+	case errors.Is(err, ErrUnavailable):
+		return err
+	}
+	return fmt.Errorf("%w: cannot write to its file: %w", ErrUnavailable, err)
+}
+
+// view runs a transaction that only reads.
+func (s *embedded) view(ctx context.Context, do func(*bbolt.Tx) error) error {
+	err := ctx.Err()
+	if err == nil {
+		err = s.db.View(do)
+	}
+	if err == nil || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: cannot read its file: %w", ErrUnavailable, err)
 }
 
 // putRevocation returns what the list has now under the entry's name.
@@ -146,18 +175,21 @@ func expiryKey(until uint32, name []byte) []byte {
 // trimRevocations takes out entries that were over at that time.
 func trimRevocations(tx *bbolt.Tx, over time.Time) error {
 	entries, expiry := tx.Bucket(bucketRevocations), tx.Bucket(bucketExpiry)
-	end := binary.BigEndian.AppendUint32(nil, uint32(over.Unix()))
-	var keys [][]byte // a cursor must not walk over what is being deleted
-	c := expiry.Cursor()
-	for k, _ := c.First(); k != nil && bytes.Compare(k[:4], end) <= 0 && len(keys) < trimPerWrite; k, _ = c.Next() {
-		keys = append(keys, bytes.Clone(k))
-	}
-	for _, k := range keys {
+	for _, k := range overdue(expiry, binary.BigEndian.AppendUint32(nil, uint32(over.Unix()))) {
 		if err := errors.Join(expiry.Delete(k), entries.Delete(k[4:])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// overdue returns keys of a bucket that is in order of time, up to that time.
+func overdue(b *bbolt.Bucket, end []byte) (keys [][]byte) {
+	c := b.Cursor() // which must not walk over what is being deleted
+	for k, _ := c.First(); k != nil && bytes.Compare(k[:len(end)], end) <= 0 && len(keys) < trimPerWrite; k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	return keys
 }
 
 func (s *embedded) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
@@ -224,11 +256,8 @@ func (s *embedded) Follow(ctx context.Context, from revocation.Position, yield f
 	}
 }
 
-func (s *embedded) ping(context.Context) error {
-	if err := s.db.View(func(*bbolt.Tx) error { return nil }); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+func (s *embedded) ping(ctx context.Context) error {
+	return s.view(ctx, func(*bbolt.Tx) error { return nil })
 }
 
 func (s *embedded) close() (err error) {

@@ -18,6 +18,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/auth/revocation"
+	"gatehouse/auth/token"
 	"gatehouse/store"
 	"gatehouse/store/storetest"
 )
@@ -34,15 +35,23 @@ func shortDir(t testing.TB) string {
 }
 
 // ownerEnv makes the test binary own the file that it names and revoke one
-// session after the other, saying so for each that was acknowledged.
+// session after the other, saying so for each that was acknowledged; and for
+// each begin another, whose id it says, and refresh it.
 const ownerEnv = "GATEHOUSE_TEST_OWN_FILE"
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(ownerEnv); url != "" {
 		s, err := store.Open(context.Background(), store.Config{URL: url, Own: true})
 		for i := 0; err == nil; i++ {
+			session := storetest.Login(fmt.Sprint(i))
 			if err = s.Revoke(context.Background(), storetest.Session(fmt.Sprint(i))); err == nil {
-				fmt.Println(i)
+				err = s.PutSession(context.Background(), session, storetest.RefreshToken(session.ID, 0))
+			}
+			if err == nil {
+				err = rotated(context.Background(), s, session.ID, 0)
+			}
+			if err == nil {
+				fmt.Println(i, session.ID)
 			}
 		}
 		fmt.Println(err)
@@ -57,6 +66,7 @@ func TestR11Kill9(t *testing.T) {
 	path := filepath.Join(shortDir(t), "s.db")
 	url := "file:" + path
 	next := 0 // first that was not acknowledged
+	var sessions []string
 	for round := range 3 {
 		owner := exec.Command(os.Args[0])
 		owner.Env = append(os.Environ(), ownerEnv+"="+url)
@@ -70,9 +80,11 @@ func TestR11Kill9(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		acknowledged := 0
 		for lines.Scan() {
-			if lines.Text() != fmt.Sprint(acknowledged) {
+			number, session, _ := strings.Cut(lines.Text(), " ")
+			if number != fmt.Sprint(acknowledged) {
 				t.Fatalf("the owner says %q", lines.Text())
 			}
+			sessions = append(sessions, session)
 			if acknowledged++; acknowledged == 20+30*round {
 				_ = owner.Process.Kill()
 			}
@@ -93,6 +105,11 @@ func TestR11Kill9(t *testing.T) {
 				t.Errorf("round %d: %d was acknowledged and is lost", round, i)
 			}
 		}
+		for _, id := range sessions {
+			if got, err := s.Session(t.Context(), id); err != nil || got.Refresh != storetest.RefreshToken(id, 1) {
+				t.Errorf("round %d: a session whose refresh was acknowledged: %+v, %v", round, got, err)
+			}
+		}
 		if err := open(t, store.Config{URL: url}).Ping(t.Context()); err != nil {
 			t.Errorf("the new owner's socket: %v", err)
 		}
@@ -106,12 +123,37 @@ func TestFileReopened(t *testing.T) {
 	url := "file:" + filepath.Join(shortDir(t), "s.db")
 	s := open(t, store.Config{URL: url})
 	revoke(t, s, "a")
+	session := storetest.Login("alice")
+	put(t, s, session)
+	limits := []token.Limit{{Key: "a", Max: 1, Window: time.Minute}}
+	if _, err := s.Take(t.Context(), limits); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(rotated(t.Context(), s, session.ID, 0), s.PutKeyring(t.Context(), "main", []byte("ring"), 0)); err != nil {
+		t.Fatal(err)
+	}
 	before := storetest.Position(t, s)
 	wantUnavailable(t, s.Follow(t.Context(), before, func(revocation.Event) error { return s.Close() }), "closed")
 	wantUnavailable(t, s.Revoke(t.Context(), storetest.Session("b")), "")
 	_, err := s.APIKeys(t.Context())
 	wantUnavailable(t, err, "")
+	for operation, do := range tokenOperations(s, session) {
+		if err := do(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, token.ErrNoSession) {
+			t.Errorf("%s when closed: %v, want ErrUnavailable", operation, err)
+		}
+	}
 	again := open(t, store.Config{URL: url})
+	other := storetest.Rotation(session.ID, 0)
+	other.Next = [32]byte{1}
+	if result, salt, err := again.RotateSession(t.Context(), session.ID, other); result != token.RotationRepeated || salt != other.Salt || err != nil {
+		t.Errorf("the session after reopening: result %d, %v", result, err)
+	}
+	if wait, err := again.Take(t.Context(), limits); wait == 0 || err != nil {
+		t.Errorf("the limit after reopening: %v", err)
+	}
+	if ring, version, err := again.Keyring(t.Context(), "main"); string(ring) != "ring" || version != 1 || err != nil {
+		t.Errorf("the key ring after reopening: %q of version %d, %v", ring, version, err)
+	}
 	if got := storetest.Revocations(t, again); len(got) != 1 || got[0].ID != "a" {
 		t.Errorf("after reopening: %v", got)
 	}
@@ -307,6 +349,13 @@ func TestObserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.Collect(t, s, storetest.Position(t, s), 0)
+	operations := tokenOperations(s, storetest.Login("alice"))
+	for _, operation := range []string{"session", "session_put", "keyring_put"} { // no such session, then one; a ring
+		_ = operations[operation](t.Context())
+	}
+	for _, do := range operations { // a conflict among them
+		_ = do(t.Context())
+	}
 	_ = s.Follow(t.Context(), "gone 1-1", func(revocation.Event) error { return nil })
 	_ = s.Revocations(t.Context(), func(_ auth.Revocation) error { return errors.New("the reader's") })
 	ctx, cancel := context.WithCancel(t.Context())

@@ -70,17 +70,30 @@ func (r *redisStore) write(ctx context.Context, e revocation.Event) error {
 		args = append(args, revocationName(e.Revocation), e.Revocation.BeforeSeconds(), e.Revocation.UntilSeconds(),
 			int(trimSlack.Seconds()), trimPerWrite)
 	}
+	_, err := r.evalDurably(ctx, script, r.keys.all(), args...)
+	return err
+}
+
+// eval runs a script in one round trip. Its reply is an array of strings.
+func (r *redisStore) eval(ctx context.Context, script string, keys []string, args ...any) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	reply, err := r.client.Eval(ctx, script, keys, args...).StringSlice()
+	return reply, r.failed(err)
+}
+
+// evalDurably runs a script, and then waits until as many replicas have what it
+// wrote as was asked for.
+func (r *redisStore) evalDurably(ctx context.Context, script string, keys []string, args ...any) (reply []string, err error) {
 	if r.cfg.WaitReplicas <= 0 {
-		ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
-		defer cancel()
-		return r.failed(r.client.Eval(ctx, script, r.keys.all(), args...).Err())
+		return r.eval(ctx, script, keys, args...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout+r.cfg.WaitTimeout)
 	defer cancel()
-	// WAIT counts what was written on its own connection. Watch lends one, of
-	// the node that has the key.
-	return r.failed(r.client.Watch(ctx, func(tx *redis.Tx) error {
-		if err := tx.Eval(ctx, script, r.keys.all(), args...).Err(); err != nil {
+	// WAIT counts from the last reply on its own connection. Watch lends one,
+	// to the node that has the keys.
+	err = r.client.Watch(ctx, func(tx *redis.Tx) error {
+		if reply, err = tx.Eval(ctx, script, keys, args...).StringSlice(); err != nil {
 			return err
 		}
 		n, err := tx.Wait(ctx, r.cfg.WaitReplicas, r.cfg.WaitTimeout).Result()
@@ -88,7 +101,8 @@ func (r *redisStore) write(ctx context.Context, e revocation.Event) error {
 			return fmt.Errorf("%d of %d replicas acknowledged the write within %s", n, r.cfg.WaitReplicas, r.cfg.WaitTimeout)
 		}
 		return err
-	}, r.keys.epoch))
+	}, keys[0])
+	return reply, r.failed(err)
 }
 
 func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
@@ -121,11 +135,9 @@ func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) 
 
 // position is the epoch and the id of the log's last entry.
 func (r *redisStore) position(ctx context.Context) (revocation.Position, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
-	defer cancel()
-	at, err := r.client.Eval(ctx, scriptPosition, []string{r.keys.epoch, r.keys.stream}, rand.Text()).StringSlice()
+	at, err := r.eval(ctx, scriptPosition, []string{r.keys.epoch, r.keys.stream}, rand.Text())
 	if err != nil {
-		return "", r.failed(err)
+		return "", err
 	}
 	return position(at[0], at[1]), nil
 }
@@ -164,12 +176,15 @@ func (r *redisStore) ping(ctx context.Context) error {
 
 func (r *redisStore) close() error { return r.client.Close() }
 
+const hintRights = "the user in store.url lacks a right; the rights needed are in the package doc of store"
+
 // redisHints say what to do about what Redis answers, by how that begins.
 var redisHints = []struct{ prefix, hint string }{
 	{"NOAUTH", "store.url needs a user and password"},
 	{"ERR Protocol error: unauthenticated", "store.url needs a user and password"},
 	{"WRONGPASS", "the user or password in store.url is wrong"},
-	{"NOPERM", "the user in store.url lacks a right; the rights needed are in the package doc of store"},
+	{"NOPERM", hintRights},
+	{"ERR The user executing the script can't run", hintRights},
 	{"READONLY", "this server is a replica; store.url must name the master, or use redis+sentinel://"},
 	{"LOADING", "the server is still loading its data"},
 	{"OOM", "the server's memory is full; raise maxmemory"},

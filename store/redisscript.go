@@ -29,8 +29,7 @@ func (k redisKeys) all() []string { return []string{k.epoch, k.stream, k.entries
 const streamRetention = 10 * time.Minute
 
 // The scripts write an entry and its line in the log in one step. They can be
-// run twice: the second time changes nothing, but writes again all the same,
-// since WAIT waits for what its own connection wrote.
+// run twice: the second time changes nothing, and tells the followers again.
 //
 // ARGV[1] is an epoch, for a store that has none, and ARGV[2] the retention in
 // milliseconds. The last entry older than that is kept, for the followers that
@@ -45,7 +44,7 @@ local clock = redis.call('TIME')
 local cutoff = string.format('%.0f', clock[1] * 1000 - ARGV[2])
 local keep = redis.call('XREVRANGE', stream, cutoff, '-', 'COUNT', 1)[1]
 if keep then redis.call('XTRIM', stream, 'MINID', '~', keep[1]) end
-return redis.call('XADD', stream, '*', unpack(line))
+return {redis.call('XADD', stream, '*', unpack(line))}
 `
 	scriptRevoke = scriptHead + `
 local name, before, till = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -106,7 +106,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 	opts.ContextTimeoutEnabled = true // otherwise a deadline does not reach the socket
 	opts.MaxRetries = -1              // a lost reply would run the command again
 	opts.DialerRetries = 1
-	opts.PoolSize = 8 // writes and look-ups are rare; one connection is with the follower
+	opts.PoolSize = 8 // writes and look-ups are short; one connection is with the follower
 	opts.MaxActiveConns = 32
 	opts.PipelinePoolSize = -1
 	opts.DisableIdentity = true // CVE-2025-29923, and one right less

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/auth/revocation"
+	"gatehouse/auth/token"
 )
 
 // remote is an embedded store that another process owns. Its followers lag
@@ -18,37 +19,37 @@ type remote struct {
 	path string // of the file
 }
 
-// call sends a request and yields the events that answer it. The position is
-// that of the last reply.
-func (r *remote) call(ctx context.Context, ask socketRequest, yield func(revocation.Event) error) (revocation.Position, error) {
+// call sends a request, yields the events that answer it, and returns the last
+// reply.
+func (r *remote) call(ctx context.Context, ask socketRequest, yield func(revocation.Event) error) (socketReply, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socketPath(r.path))
 	if err != nil {
-		return "", r.lost(ctx, err)
+		return socketReply{}, r.lost(ctx, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := gob.NewEncoder(conn).Encode(ask); err != nil {
-		return "", r.lost(ctx, err)
+		return socketReply{}, r.lost(ctx, err)
 	}
 	in := gob.NewDecoder(conn)
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(socketTimeout))
 		var reply socketReply
 		if err := in.Decode(&reply); err != nil {
-			return "", r.lost(ctx, err)
+			return socketReply{}, r.lost(ctx, err)
 		}
 		switch {
 		case !reply.Last:
 			if err := yield(reply.Event); err != nil {
-				return "", err
+				return socketReply{}, err
 			}
-		case reply.Gap:
-			return "", revocation.ErrGap
+		case reply.Outcome > 0 && int(reply.Outcome) <= len(socketOutcomes):
+			return socketReply{}, socketOutcomes[reply.Outcome-1]
 		case reply.Error != "":
-			return "", fmt.Errorf("%w: %w", ErrUnavailable, errors.New(reply.Error))
+			return socketReply{}, fmt.Errorf("%w: %w", ErrUnavailable, errors.New(reply.Error))
 		default:
-			return reply.Position, nil
+			return reply, nil
 		}
 	}
 }
@@ -61,7 +62,8 @@ func (r *remote) lost(ctx context.Context, err error) error {
 }
 
 func (r *remote) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
-	return r.call(ctx, socketRequest{Op: "snapshot"}, yield)
+	reply, err := r.call(ctx, socketRequest{Op: "snapshot"}, yield)
+	return reply.Position, err
 }
 
 func (r *remote) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
@@ -81,6 +83,52 @@ func (r *remote) write(ctx context.Context, e revocation.Event) error {
 
 func (r *remote) ping(ctx context.Context) error {
 	_, err := r.call(ctx, socketRequest{Op: "ping"}, nil)
+	return err
+}
+
+func (r *remote) PutSession(ctx context.Context, s token.Session, h token.RefreshHashes) error {
+	s.Refresh = h
+	_, err := r.call(ctx, socketRequest{Op: "session_put", Session: s}, nil)
+	return err
+}
+
+func (r *remote) Session(ctx context.Context, id string) (token.Session, error) {
+	reply, err := r.call(ctx, socketRequest{Op: "session", Session: token.Session{ID: id}}, nil)
+	return reply.Session, err
+}
+
+func (r *remote) sessions(ctx context.Context, issuer, subject string) ([]token.Session, error) {
+	reply, err := r.call(ctx, socketRequest{Op: "sessions", Session: token.Session{Issuer: issuer, Subject: subject}}, nil)
+	return reply.Sessions, err
+}
+
+func (r *remote) RotateSession(ctx context.Context, id string, rotation token.Rotation) (token.RotationResult, [32]byte, error) {
+	reply, err := r.call(ctx, socketRequest{Op: "session_rotate", Session: token.Session{ID: id}, Rotation: rotation}, nil)
+	return reply.Result, reply.Salt, err
+}
+
+func (r *remote) EndSession(ctx context.Context, id string) error {
+	_, err := r.call(ctx, socketRequest{Op: "session_end", Session: token.Session{ID: id}}, nil)
+	return err
+}
+
+func (r *remote) Take(ctx context.Context, limits []token.Limit) (time.Duration, error) {
+	reply, err := r.call(ctx, socketRequest{Op: "login_take", Limits: limits}, nil)
+	return reply.Wait, err
+}
+
+func (r *remote) Return(ctx context.Context, limits []token.Limit) error {
+	_, err := r.call(ctx, socketRequest{Op: "login_return", Limits: limits}, nil)
+	return err
+}
+
+func (r *remote) keyring(ctx context.Context, issuer string) (data []byte, version uint64, err error) {
+	reply, err := r.call(ctx, socketRequest{Op: "keyring", Ring: socketRing{Issuer: issuer}}, nil)
+	return reply.Ring.Data, reply.Ring.Version, err
+}
+
+func (r *remote) putKeyring(ctx context.Context, issuer string, data []byte, version uint64) error {
+	_, err := r.call(ctx, socketRequest{Op: "keyring_put", Ring: socketRing{issuer, data, version}}, nil)
 	return err
 }
 

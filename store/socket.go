@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"gatehouse/auth/revocation"
+	"gatehouse/auth/token"
 )
 
 // The owner of a file does for others what they ask on a socket beside it. A
@@ -19,18 +21,38 @@ import (
 // open the socket may open the file, so there is no more to check than that.
 
 type socketRequest struct {
-	Op    string // ping, write, snapshot, follow
-	Event revocation.Event
-	From  revocation.Position
+	Op       string // what is asked; the fields are those that it needs
+	Event    revocation.Event
+	From     revocation.Position
+	Session  token.Session // or as much of it as says which
+	Rotation token.Rotation
+	Limits   []token.Limit
+	Ring     socketRing
 }
 
 type socketReply struct {
 	Event    revocation.Event
 	Last     bool // no event; how it ended is below
 	Position revocation.Position
-	Gap      bool
+	Session  token.Session
+	Sessions []token.Session
+	Result   token.RotationResult
+	Salt     [32]byte
+	Wait     time.Duration
+	Ring     socketRing
+	Outcome  uint8  // 0: none of socketOutcomes, else which, from 1
 	Error    string // empty: well
 }
+
+type socketRing struct {
+	Issuer  string
+	Data    []byte
+	Version uint64
+}
+
+// socketOutcomes are the errors that do not mean that the store failed. What is
+// new comes last, since both sides need not be of one version.
+var socketOutcomes = []error{revocation.ErrGap, token.ErrNoSession, ErrConflict}
 
 const (
 	// maxSocketPath is what fits into a socket's address everywhere (sun_path).
@@ -104,23 +126,47 @@ func answer(ctx context.Context, conn net.Conn, s *embedded) {
 		_ = conn.SetDeadline(time.Now().Add(socketTimeout))
 		return out.Encode(r)
 	}
-	yield := func(e revocation.Event) error { return send(socketReply{Event: e}) }
-	last := socketReply{Last: true}
-	var err error
+	last, err := s.do(ctx, ask, func(e revocation.Event) error { return send(socketReply{Event: e}) })
+	last.Last = true
+	if err != nil {
+		last.Error = err.Error()
+		isErr := func(outcome error) bool { return errors.Is(err, outcome) }
+		last.Outcome = uint8(slices.IndexFunc(socketOutcomes, isErr) + 1)
+	}
+	_ = send(last)
+}
+
+// do does what another process asks.
+func (s *embedded) do(ctx context.Context, ask socketRequest, yield func(revocation.Event) error) (reply socketReply, err error) {
 	switch ask.Op {
 	case "ping":
 		err = s.ping(ctx)
 	case "write":
 		err = s.write(ctx, ask.Event)
 	case "snapshot":
-		last.Position, err = s.Snapshot(ctx, yield)
+		reply.Position, err = s.Snapshot(ctx, yield)
 	case "follow":
 		err = s.Follow(ctx, ask.From, yield)
+	case "session_put":
+		err = s.PutSession(ctx, ask.Session, ask.Session.Refresh)
+	case "session":
+		reply.Session, err = s.Session(ctx, ask.Session.ID)
+	case "sessions":
+		reply.Sessions, err = s.sessions(ctx, ask.Session.Issuer, ask.Session.Subject)
+	case "session_rotate":
+		reply.Result, reply.Salt, err = s.RotateSession(ctx, ask.Session.ID, ask.Rotation)
+	case "session_end":
+		err = s.EndSession(ctx, ask.Session.ID)
+	case "login_take":
+		reply.Wait, err = s.Take(ctx, ask.Limits)
+	case "login_return":
+		err = s.Return(ctx, ask.Limits)
+	case "keyring":
+		reply.Ring.Data, reply.Ring.Version, err = s.keyring(ctx, ask.Ring.Issuer)
+	case "keyring_put":
+		err = s.putKeyring(ctx, ask.Ring.Issuer, ask.Ring.Data, ask.Ring.Version)
 	default:
 		err = errors.New("the process that owns the file does not know this request; are both of one version?")
 	}
-	if err != nil {
-		last.Error, last.Gap = err.Error(), errors.Is(err, revocation.ErrGap)
-	}
-	_ = send(last)
+	return reply, err
 }

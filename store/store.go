@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/auth/revocation"
+	"gatehouse/auth/token"
 )
 
 // ErrUnavailable is in every error that means that the store cannot be had
@@ -42,9 +43,15 @@ type Store struct {
 }
 
 // backend is what the stores differ in. Its errors but for ErrGap and those of
-// a yield carry ErrUnavailable.
+// a yield carry ErrUnavailable, or are token.ErrNoSession or ErrConflict.
 type backend interface {
 	revocation.Source
+	token.Sessions
+	token.SessionEnder
+	token.Limiter
+	keyrings
+	// sessions returns at most maxListed, of those that are not over, in any order.
+	sessions(ctx context.Context, issuer, subject string) ([]token.Session, error)
 	write(context.Context, revocation.Event) error
 	ping(context.Context) error
 	close() error
@@ -81,7 +88,11 @@ type Config struct {
 // Operations returns every operation that Observe is told of. "follow" is one
 // round of following a log, less the time spent waiting for something to come.
 func Operations() []string {
-	return []string{"revoke", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping"}
+	return []string{
+		"revoke", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping",
+		"session_put", "session", "session_rotate", "session_end", "sessions",
+		"login_take", "login_return", "keyring", "keyring_put",
+	}
 }
 
 // Open opens the store. A Redis that does not answer is no error: whoever
@@ -173,7 +184,6 @@ func (s *Store) Revoke(ctx context.Context, r auth.Revocation) error {
 }
 
 func validateRevocation(r auth.Revocation, now time.Time) error {
-	ttl := r.Until.Sub(now)
 	switch {
 	case !r.Kind.Valid():
 		return fmt.Errorf("%w: unknown kind of revocation", ErrInvalid)
@@ -183,6 +193,12 @@ func validateRevocation(r auth.Revocation, now time.Time) error {
 		return fmt.Errorf("%w: a revocation of kind %s needs the name of the issuer", ErrInvalid, r.Kind)
 	case !r.Kind.Scoped() && r.Issuer != "":
 		return fmt.Errorf("%w: a revocation of kind %s belongs to no issuer", ErrInvalid, r.Kind)
+	}
+	return validateEnd(r.Until, now)
+}
+
+func validateEnd(end, now time.Time) error {
+	switch ttl := end.Sub(now); {
 	case ttl <= 0:
 		return fmt.Errorf("%w: its end is not in the future", ErrInvalid)
 	case ttl > maxTTL:

@@ -24,6 +24,8 @@ func TestCluster(t *testing.T) {
 	})
 	s := open(t, store.Config{URL: url, WaitReplicas: 1})
 	wantUnavailable(t, s.Revoke(t.Context(), storetest.Session("s")), "0 of 1 replicas")
+	session := storetest.Login("alice")
+	wantUnavailable(t, s.PutSession(t.Context(), session, storetest.RefreshToken(session.ID, 0)), "0 of 1 replicas")
 }
 
 // TestSentinel finds the master through a sentinel.

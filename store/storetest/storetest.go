@@ -35,6 +35,25 @@ func Run(t *testing.T, open func(*testing.T) *store.Store) {
 		"gap":               gap,
 		"yield error":       yieldError,
 		"feed":              feed,
+
+		"sessions":         sessions,
+		"session list":     sessionList,
+		"session invalid":  sessionInvalid,
+		"R10 session over": sessionOver,
+
+		"R01 R03 parallel rotations": rotationParallel,
+		"R02 replay":                 rotationReplayed,
+		"R03 remembered":             rotationRemembered,
+		"R04 rotation again":         rotationAgain,
+		"R06 unknown":                rotationUnknown,
+		"rotation keeps":             rotationKeeps,
+
+		"A03 limits":          limits,
+		"A03 invalid limits":  limitsInvalid,
+		"A03 parallel limits": limitsParallel,
+
+		"key rings":          keyrings,
+		"parallel key rings": keyringParallel,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
