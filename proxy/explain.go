@@ -66,7 +66,11 @@ func (s *State) Explain(r *http.Request, now time.Time) Explanation {
 		return e.denied(p)
 	}
 	e.Route, e.Pattern = x.route.Name, x.route.Pattern
-	x.decision, e.Steps = s.gate.Explain(x.route.Policy, auth.Extract(r.Header, s.apiKeyHeader), now)
+	credentials, p := x.credentials()
+	if p != nil {
+		return e.denied(p)
+	}
+	x.decision, e.Steps = s.gate.Explain(x.route.Policy, credentials, now)
 	e.APIKeyID = x.decision.Principal.APIKeyID
 	if t := x.decision.Principal.Token; t != nil {
 		e.Subject = t.Subject()

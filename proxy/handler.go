@@ -80,7 +80,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.answer(p)
 		return
 	}
-	credentials := auth.Extract(r.Header, x.state.apiKeyHeader)
+	credentials, p := x.credentials()
+	if p != nil {
+		x.answer(p)
+		return
+	}
 	x.decision = x.state.gate.Decide(x.route.Policy, credentials, x.start)
 	x.route.observer.Decision(x.decision.Reason)
 	if x.route.Local != nil {

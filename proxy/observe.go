@@ -42,6 +42,7 @@ type Exchange struct {
 	route    *served // nil: none matched
 	upgrade  bool    // a WebSocket is wanted and allowed
 	decision auth.Decision
+	cookie   string       // name of the cookie that the token came in; empty: it did not
 	outcome  auth.Outcome // where the answer was made here
 	body     requestBody
 	wait     headerWait

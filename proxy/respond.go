@@ -42,7 +42,14 @@ func (x *Exchange) renew(h http.Header) {
 	if token == "" {
 		return
 	}
-	h["Authorization"] = []string{"Bearer " + token}
+	carrier := "Authorization"
+	if x.cookie != "" { // its script must not see it
+		carrier = "Cookie"
+		h["Set-Cookie"] = append(h["Set-Cookie"], tokenCookie(x.cookie, token, x.decision.Principal.Token.Life()))
+	} else {
+		h["Authorization"] = []string{"Bearer " + token}
+		addToken(h, "Access-Control-Expose-Headers", "Authorization")
+	}
 	for name := range h {
 		// Caches on the way prefer these to Cache-Control (RFC 9213 §2.2).
 		if name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control") {
@@ -50,8 +57,7 @@ func (x *Exchange) renew(h http.Header) {
 		}
 	}
 	h["Cache-Control"] = []string{"no-store"}
-	addToken(h, "Vary", "Authorization")
-	addToken(h, "Access-Control-Expose-Headers", "Authorization")
+	addToken(h, "Vary", carrier)
 }
 
 // addToken adds a name to a list field, unless it is there. A `*` in

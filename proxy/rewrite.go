@@ -55,6 +55,11 @@ func (x *Exchange) outboundHeader() http.Header {
 			out.Del(textproto.TrimString(name))
 		}
 	}
+	if cookies := out["Cookie"]; cookies != nil && len(x.state.cookies) > 0 && !x.route.KeepAuthorization {
+		if out["Cookie"] = withoutCookies(cookies, x.state.cookies); out["Cookie"] == nil {
+			delete(out, "Cookie")
+		}
+	}
 	x.setForwarded(out)
 	out["X-Request-Id"] = x.values.requestID[:]
 	for _, h := range x.decision.Headers {

@@ -16,6 +16,7 @@ type StateConfig struct {
 	Gate            *auth.Gate
 	Routes          []*Route
 	APIKeyHeader    string         // in any case
+	Cookies         []string       // that carry tokens of some issuer: no upstream sees them
 	TrustedProxies  []netip.Prefix // peers whose X-Forwarded-* and X-Request-Id are believed
 	BodyIdleTimeout time.Duration  // without a byte of a request's body; 0: none
 	// WriteIdleTimeout is how long a client may take nothing of an answer that
@@ -35,6 +36,7 @@ type State struct {
 	gate         *auth.Gate
 	table        *Table
 	apiKeyHeader string // canonical
+	cookies      []string
 	trusted      []netip.Prefix
 	bodyIdle     time.Duration
 	writeIdle    time.Duration
@@ -58,6 +60,7 @@ func NewState(cfg StateConfig) (*State, error) {
 		gate:         cfg.Gate,
 		table:        table,
 		apiKeyHeader: http.CanonicalHeaderKey(cfg.APIKeyHeader),
+		cookies:      cfg.Cookies,
 		trusted:      slices.Clone(cfg.TrustedProxies),
 		bodyIdle:     cfg.BodyIdleTimeout,
 		writeIdle:    cfg.WriteIdleTimeout,

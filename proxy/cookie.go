@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// credentials are what the request presents. A token in a cookie is the
+// browser's to send, also when another site's page asks it to: such a request
+// must be safe (RFC 9110 §9.2.1) or come from this site. A WebSocket, which
+// browsers open across sites, must come from this site too.
+func (x *Exchange) credentials() (auth.Credentials, *problem) {
+	c := auth.Extract(x.in.Header, x.state.apiKeyHeader)
+	if len(x.state.cookies) == 0 || x.in.Header["Cookie"] == nil {
+		return c, nil
+	}
+	for _, issuer := range x.route.Policy.Issuers {
+		if issuer.Cookie != "" && c.Cookie() == "" {
+			c = c.WithCookie(x.in.Header, issuer.Cookie)
+		}
+	}
+	if c.Cookie() == "" {
+		return c, nil
+	}
+	asked := *x.in
+	if x.upgrade {
+		asked.Method = http.MethodPost
+	}
+	if err := crossOrigin.Check(&asked); err != nil {
+		return c, &problem{reason: auth.OriginForbidden, detail: err.Error()}
+	}
+	x.cookie = c.Cookie()
+	return c, nil
+}
+
+// crossOrigin looks at Sec-Fetch-Site, else compares Origin with Host. It is
+// never changed.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// withoutCookies is a Cookie header without the cookies that carry tokens, nil
+// when nothing is left.
+func withoutCookies(lines, names []string) []string {
+	var kept []string
+	for _, line := range lines {
+		var pairs []string
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			if name, _, _ := strings.Cut(pair, "="); pair != "" && !slices.Contains(names, name) {
+				pairs = append(pairs, pair)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = append(kept, strings.Join(pairs, "; "))
+		}
+	}
+	return kept
+}
+
+// tokenCookie is a Set-Cookie line. The name begins with __Host-, so that
+// browsers take it only as it is written here (RFC 6265bis §4.1.3.2).
+func tokenCookie(name, token string, life time.Duration) string {
+	return fmt.Sprintf("%s=%s; Path=/; Max-Age=%d; Secure; HttpOnly; SameSite=Strict", name, token, int(life.Seconds()))
+}
