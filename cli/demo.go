@@ -10,12 +10,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"gatehouse/auth"
+	"gatehouse/auth/users"
 	"gatehouse/config"
 	"gatehouse/gateway"
 )
@@ -25,7 +28,7 @@ func (p *program) demo() *cobra.Command {
 		Use:   "demo",
 		Short: "run a gateway in front of an echo, with curl lines to paste",
 		Long: "demo needs nothing and leaves nothing behind: it starts an upstream that answers what it was asked, and a\n" +
-			"gateway with fresh keys in front of it, both on loopback, and prints curl lines to paste.",
+			"gateway with fresh keys and one user in front of it, both on loopback, and prints curl lines to paste.",
 		Example: "  gatehouse demo",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runDemo(cmd.Context()) },
@@ -33,7 +36,8 @@ func (p *program) demo() *cobra.Command {
 }
 
 // demoConfig is the demo's gateway.yaml. Its blanks are the two addresses, the
-// admin token, the API key's hash, the private key and the echo's address.
+// admin token, the API key's hash, the private key, the echo's address and the
+// users file.
 const demoConfig = `
 server: {listen: %q}
 admin: {listen: %q, token: %q}
@@ -56,6 +60,16 @@ routes:
         - {claim: sub, header: X-User-Id}
         - {claim: email, header: X-User-Email}
         - {claim: roles, header: X-User-Roles, format: csv}
+token_service:
+  issuer: demo
+  audience: demo
+  users: [{file: %q}]
+  clients: [{id: demo-web, grants: [password, refresh_token]}]
+  endpoints: [{dialect: oauth2, path: /oauth2}]
+`
+
+// demoUser is the demo's users file. Its blank is the password's hash.
+const demoUser = `- {id: alice, username: alice, email: alice@example.com, password_hash: %q, claims: {roles: [admin, staff]}}
 `
 
 // demo is what the curl lines need.
@@ -65,11 +79,13 @@ type demo struct {
 	token      string
 	session    string
 	adminToken string
+	password   string
 }
 
-// newDemo makes the secrets of a demo, and the configuration with them.
-func newDemo(upstream string, now time.Time) (*demo, error) {
-	d := &demo{session: rand.Text(), adminToken: rand.Text()}
+// newDemo makes the secrets of a demo, and the configuration with them. The
+// users file is there until the gateway is made.
+func newDemo(upstream, usersFile string, now time.Time) (*demo, error) {
+	d := &demo{session: rand.Text(), adminToken: rand.Text(), password: rand.Text()[:12]}
 	var sum [32]byte
 	d.apiKey, sum = auth.NewAPIKeySecret()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -80,12 +96,19 @@ func newDemo(upstream string, now time.Time) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
+	hash, err := users.Hash(d.password)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(usersFile, fmt.Appendf(nil, demoUser, hash), 0o600); err != nil {
+		return nil, err
+	}
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	text := fmt.Sprintf(demoConfig, freeAddress("8080"), freeAddress("9090"), d.adminToken, sum, key, upstream)
+	text := fmt.Sprintf(demoConfig, freeAddress("8080"), freeAddress("9090"), d.adminToken, sum, key, upstream, usersFile)
 	if d.config, err = config.Parse("demo", []byte(text), nil); err != nil {
 		return nil, err
 	}
-	issuers, err := gateway.Issuers(d.config)
+	issuers, err := gateway.Issuers(context.Background(), d.config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +138,12 @@ func (p *program) runDemo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDemo(upstream.address, p.now())
+	folder, err := os.MkdirTemp("", "gatehouse-demo-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	d, err := newDemo(upstream.address, filepath.Join(folder, "users.yaml"), p.now())
 	if err != nil {
 		return err
 	}
@@ -162,6 +190,7 @@ func ready(ctx context.Context, gw *gateway.Gateway) bool {
 func (d *demo) print(p *program, gw *gateway.Gateway) {
 	data, admin := "http://"+gw.Addr().String(), "http://"+gw.AdminAddr().String()
 	call := fmt.Sprintf("curl -i -H 'Api-Key: %s' -H 'Authorization: Bearer %s' '%s/hello?from=demo'", d.apiKey, d.token, data)
+	loggedIn := fmt.Sprintf(`curl -i -H 'Api-Key: %s' -H "Authorization: Bearer $access" '%s/hello'`, d.apiKey, data)
 	fmt.Fprintf(p.Out, `gatehouse is on %s, in front of an echo; the admin API is on %s.
 Nothing is kept: Ctrl-C ends it all. Paste the lines into another terminal, in their order.
 
@@ -175,7 +204,20 @@ Nothing is kept: Ctrl-C ends it all. Paste the lines into another terminal, in t
 			`curl -i -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"kind":"sid","id":"%s"}' '%s/v1/revocations'`,
 			d.adminToken, d.session, admin)},
 		{"the same call as before: 401 (token_revoked)", call},
+		{"log in: an access token and a refresh token", fmt.Sprintf(
+			`answer=$(curl -s -d 'grant_type=password&client_id=demo-web&username=alice&password=%s' '%s/oauth2/token'); echo "$answer"`,
+			d.password, data)},
+		{"call with the access token: 200", `access=$(echo "$answer" | ` + member("access_token") + `); ` + loggedIn},
+		{"refresh: both tokens are new, and the old refresh token is used up", fmt.Sprintf(
+			`answer=$(curl -s -d 'grant_type=refresh_token&client_id=demo-web' -d "refresh_token=$(echo "$answer" | %s)" '%s/oauth2/token'); echo "$answer"`,
+			member("refresh_token"), data)},
+		{"log out with the access token from before the refresh: the whole session ends", fmt.Sprintf(
+			`curl -i -d client_id=demo-web -d "token=$access" '%s/oauth2/revoke'`, data)},
+		{"call with the access token that the refresh gave: 401 (token_revoked)", `access=$(echo "$answer" | ` + member("access_token") + `); ` + loggedIn},
 	} {
 		fmt.Fprintf(p.Out, "%d. %s\n\n   %s\n\n", i+1, step.what, step.line)
 	}
 }
+
+// member is a command that takes a text out of flat JSON.
+func member(name string) string { return `sed 's/.*"` + name + `":"\([^"]*\)".*/\1/'` }

@@ -47,7 +47,7 @@ func (p *program) root() *cobra.Command {
 			"  gatehouse init my-gateway     # a gateway.yaml of your own\n" +
 			"  gatehouse serve               # run it",
 	},
-		p.serve(), p.demo(), p.init(), p.check(), p.explain(), p.token(), p.key(), p.config(),
+		p.serve(), p.demo(), p.init(), p.check(), p.explain(), p.token(), p.key(), p.user(), p.session(), p.signingKey(), p.config(),
 		p.status(), p.healthcheck(), p.version(), p.completion())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has it as a verb like the others

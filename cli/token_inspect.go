@@ -91,7 +91,7 @@ func (p *program) printReport(r auth.Report, steps []auth.Step) {
 // tokenGate decides about tokens as a gateway with this config would. The
 // revocation list is read from the store; that it could not be is told.
 func (p *program) tokenGate(ctx context.Context, cfg *config.Config) (*auth.Gate, error) {
-	issuers, err := gateway.Issuers(cfg)
+	issuers, err := gateway.Issuers(ctx, cfg, p.warnings())
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -45,16 +46,16 @@ func (p *program) tokenMint() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.audiences, "audience", nil, "audience; repeatable; default: the first that the issuer accepts")
 	cmd.Flags().DurationVar(&f.expiresIn, "expires-in", time.Hour, "life of the token")
 	cmd.Flags().StringVar(&f.typ, "typ", "JWT", "type in the token's header")
-	cmd.RunE = func(*cobra.Command, []string) error { return p.runMint(f) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.runMint(cmd.Context(), f) }
 	return cmd
 }
 
-func (p *program) runMint(f mintFlags) error {
+func (p *program) runMint(ctx context.Context, f mintFlags) error {
 	cfg, err := p.load(*f.config)
 	if err != nil {
 		return err
 	}
-	issuers, err := gateway.Issuers(cfg)
+	issuers, err := gateway.Issuers(ctx, cfg, p.warnings())
 	if err != nil {
 		return err
 	}

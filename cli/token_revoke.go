@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/auth"
-	"gatehouse/config"
 	"gatehouse/gateway"
+	"gatehouse/store"
 )
 
 // revokeFlags say what is to be revoked.
@@ -72,7 +72,7 @@ func (p *program) runRevoke(ctx context.Context, f revokeFlags) error {
 	if err != nil {
 		return err
 	}
-	issuers, err := gateway.Issuers(cfg)
+	issuers, err := gateway.Issuers(ctx, cfg, p.warnings())
 	if err != nil {
 		return err
 	}
@@ -88,20 +88,20 @@ func (p *program) runRevoke(ctx context.Context, f revokeFlags) error {
 		session.Before, session.TTL = ask.Before, ask.TTL
 		ask = session
 	}
-	return p.revoke(ctx, cfg, issuers, ask)
-}
-
-// revoke stores the entry and says so.
-func (p *program) revoke(ctx context.Context, cfg *config.Config, issuers []*auth.Issuer, ask auth.RevocationRequest) error {
-	entry, err := ask.Entry(issuers, p.now())
-	if err != nil {
-		return usage("%w", err)
-	}
 	st, err := p.openStore(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
+	return p.revoke(ctx, st, issuers, ask)
+}
+
+// revoke stores the entry and says so.
+func (p *program) revoke(ctx context.Context, st *store.Store, issuers []*auth.Issuer, ask auth.RevocationRequest) error {
+	entry, err := ask.Entry(issuers, p.now())
+	if err != nil {
+		return usage("%w", err)
+	}
 	if err := st.Revoke(ctx, entry); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/users"
 	"gatehouse/config"
 	"gatehouse/proxy"
 	"gatehouse/store"
@@ -30,9 +32,10 @@ type snapshot struct {
 	gate       *auth.Gate
 	state      *proxy.State
 	issuers    []*auth.Issuer
-	apiKeys    []auth.APIKey // of the config
-	tls        *tls.Config   // nil: plain TCP
-	adminToken [32]byte      // SHA-256; zero: the admin API is off
+	apiKeys    []auth.APIKey    // of the config
+	users      *users.Directory // nil: there is no token service
+	tls        *tls.Config      // nil: plain TCP
+	adminToken [32]byte         // SHA-256; zero: the admin API is off
 	warnings   []string
 }
 
@@ -40,13 +43,20 @@ type snapshot struct {
 type parts struct {
 	list     *list
 	stored   *auth.StoredAPIKeys
+	store    *tokenStore
+	rings    *rings
+	hasher   *users.Hasher
 	observer func(route string) proxy.Observer
 	renewal  func(issuer string, result auth.RenewResult)
+	grant    func(dialect, grant string, reason auth.Reason)
+	replayed func()
+	log      *slog.Logger
 }
 
 // builder collects what is wrong while it builds.
 type builder struct {
 	cfg      *config.Config
+	parts    parts
 	problems config.Problems
 	warnings []string
 }
@@ -76,14 +86,9 @@ func (b *builder) sorted() config.Problems {
 // build turns a configuration into a snapshot. The error is all of its
 // problems: those that need files to be read, beyond what Load has found.
 func build(cfg *config.Config, p parts) (*snapshot, error) {
-	b := &builder{cfg: cfg, warnings: cfg.Warnings()}
+	b := &builder{cfg: cfg, parts: p, warnings: cfg.Warnings()}
 	s := &snapshot{config: cfg, issuers: b.issuers(), apiKeys: APIKeys(cfg), tls: b.tls(), adminToken: b.adminToken()}
 	b.storeURL()
-	routes := b.routes(s.issuers)
-	s.warnings = b.warnings
-	if len(b.problems) > 0 {
-		return nil, b.sorted()
-	}
 	var err error
 	s.gate, err = auth.NewGate(auth.GateConfig{
 		APIKeys: auth.NewAPIKeys(s.apiKeys, p.stored), Issuers: s.issuers, Revocations: p.list, CacheBytes: tokenCacheBytes,
@@ -91,8 +96,13 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	routes := append(b.routes(s.issuers), b.tokenService(s)...)
+	s.warnings = b.warnings
+	if len(b.problems) > 0 {
+		return nil, b.sorted()
+	}
 	s.state, err = proxy.NewState(proxy.StateConfig{
-		Gate: s.gate, Routes: routes, APIKeyHeader: cfg.APIKeys.Header, TrustedProxies: cfg.Server.TrustedProxies,
+		Gate: s.gate, Routes: routes, APIKeyHeader: cfg.APIKeys.Header, Cookies: cookies(s.issuers), TrustedProxies: cfg.Server.TrustedProxies,
 		BodyIdleTimeout: cfg.Server.BodyIdleTimeout.Std(), WriteIdleTimeout: writeIdleTimeout, AccessLog: cfg.Log.Access, Observer: p.observer, Renewal: p.renewal,
 	})
 	if err != nil {
@@ -100,6 +110,16 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 		return nil, b.problems
 	}
 	return s, nil
+}
+
+// cookies are the names of those that carry tokens.
+func cookies(issuers []*auth.Issuer) (names []string) {
+	for _, i := range issuers {
+		if i.Cookie != "" {
+			names = append(names, i.Cookie)
+		}
+	}
+	return names
 }
 
 // storeURL checks what opening the store would find wrong with its URL.

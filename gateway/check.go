@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/auth/revocation"
+	"gatehouse/auth/users"
 	"gatehouse/config"
 	"gatehouse/proxy"
 	"gatehouse/store"
@@ -20,14 +21,14 @@ import (
 // and more, as config.Problems. Warnings deserve a look.
 func Check(cfg *config.Config, found config.Problems) (warnings []string, err error) {
 	if len(found) == 0 {
-		s, err := build(cfg, apart())
+		s, err := build(cfg, apart(cfg, slog.New(slog.DiscardHandler)))
 		if err != nil {
 			return nil, err
 		}
 		return s.warnings, nil
 	}
 	// What Load has found fault with is not looked at again.
-	b := &builder{cfg: cfg, warnings: cfg.Warnings(), problems: slices.Clone(found)}
+	b := &builder{cfg: cfg, parts: apart(cfg, slog.New(slog.DiscardHandler)), warnings: cfg.Warnings(), problems: slices.Clone(found)}
 	b.issuers()
 	b.tls()
 	b.adminToken()
@@ -35,12 +36,16 @@ func Check(cfg *config.Config, found config.Problems) (warnings []string, err er
 	return b.warnings, b.sorted()
 }
 
-// apart are parts that count nowhere.
-func apart() parts {
+// apart are parts that serve nobody and count nowhere.
+func apart(cfg *config.Config, log *slog.Logger) parts {
+	hasher, _ := users.NewHasher(1) // one is a limit that it takes
 	return parts{
-		list: newList(), stored: &auth.StoredAPIKeys{},
+		list: newList(), stored: &auth.StoredAPIKeys{}, store: &tokenStore{}, rings: newRings(commandRings{cfg, log}, log), hasher: hasher,
 		observer: func(string) proxy.Observer { return uncounted{} },
 		renewal:  func(string, auth.RenewResult) {},
+		grant:    func(string, string, auth.Reason) {},
+		replayed: func() {},
+		log:      log,
 	}
 }
 
@@ -55,7 +60,7 @@ func (uncounted) Upstream(time.Duration)             {}
 // when it cannot be, the error says why and the explanation is that of a
 // gateway that never had the list.
 func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.Time, log *slog.Logger) (proxy.Explanation, error) {
-	p := apart()
+	p := apart(cfg, log)
 	s, err := build(cfg, p)
 	if err != nil {
 		return proxy.Explanation{}, err
@@ -82,5 +87,5 @@ func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, l
 		return err
 	}
 	p.list.Current(now)
-	return nil
+	return p.rings.load(ctx)
 }

@@ -14,6 +14,7 @@ import (
 	"gatehouse/admin"
 	"gatehouse/auth"
 	"gatehouse/auth/revocation"
+	"gatehouse/auth/users"
 	"gatehouse/config"
 	"gatehouse/metrics"
 	"gatehouse/proxy"
@@ -70,15 +71,20 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g := &Gateway{load: cfg.Load, log: cfg.Log, build: cfg.Build, started: time.Now()}
 	g.list = newList()
 	g.metrics = metrics.New(g.metricsConfig())
-	g.parts = parts{
-		list: g.list, stored: &auth.StoredAPIKeys{}, renewal: g.metrics.Renewal,
-		observer: func(route string) proxy.Observer { return g.metrics.Route(route) },
+	hasher, err := users.NewHasher(1) // until a configuration says how many
+	if err != nil {
+		return nil, err
 	}
-	if err := g.apply(cfg.Config); err != nil {
+	opened := &tokenStore{}
+	g.parts = parts{
+		list: g.list, stored: &auth.StoredAPIKeys{}, store: opened, rings: newRings(opened, g.log.Logger), hasher: hasher,
+		observer: func(route string) proxy.Observer { return g.metrics.Route(route) },
+		renewal:  g.metrics.Renewal, grant: g.metrics.Grant, replayed: g.metrics.Replayed, log: g.log.Logger,
+	}
+	if err := g.apply(ctx, cfg.Config); err != nil {
 		return nil, err
 	}
 	g.metrics.Reloaded(true, g.started)
-	var err error
 	if g.handler, err = proxy.New(proxy.Config{State: func() *proxy.State { return g.snapshot.Load().state }, Log: g.log.Logger}); err != nil {
 		return nil, err
 	}
@@ -104,6 +110,7 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 	if g.store, err = store.Open(ctx, sc); err != nil {
 		return cfg.Problem("store.url", "%s", strings.TrimPrefix(err.Error(), "store.url: "))
 	}
+	g.parts.store.Store = g.store
 	g.feed, err = revocation.NewFeed(revocation.FeedConfig{
 		Source: g.store, Mirror: g.list.Mirror, Keys: g.parts.stored, Log: g.log.Logger, Propagation: g.metrics.Propagated,
 	})
@@ -114,7 +121,8 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 		TokenSHA256: func() [32]byte { return g.snapshot.Load().adminToken },
 		Hosts:       adminHosts(cfg.Admin.Listen),
 		Metrics:     g.metrics.Handler(),
-		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: &revoker{g.store, g.list}, Keys: g.store,
+		Instance:    (*instance)(g), Config: (*configuration)(g), Revocations: &revoker{g.parts.store, g.list}, Keys: g.store,
+		Sessions: g.store, List: g.list,
 		Reload: g, Explain: (*explainer)(g), Log: g.log.Logger, Now: time.Now,
 	})
 	if err != nil {

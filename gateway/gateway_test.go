@@ -154,11 +154,11 @@ func TestRevocationIsInForceAtOnce(t *testing.T) {
 	r := start(t, yaml(echo(t), ""))
 	entry := auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: "s", Until: time.Now().Add(time.Hour)}
 	own := newList()
-	if err := (&revoker{r.store, own}).Revoke(t.Context(), entry); err != nil || !own.Revoked(entry.Key(), 0, time.Now().Unix()) {
+	if err := (&revoker{&tokenStore{r.store}, own}).Revoke(t.Context(), entry); err != nil || !own.Revoked(entry.Key(), 0, time.Now().Unix()) {
 		t.Errorf("not in force: %v", err)
 	}
 	entry.ID = ""
-	if err := (&revoker{r.store, own}).Revoke(t.Context(), entry); err == nil {
+	if err := (&revoker{&tokenStore{r.store}, own}).Revoke(t.Context(), entry); err == nil {
 		t.Error("an entry that cannot be stored was acknowledged")
 	}
 }

@@ -1,33 +1,62 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"gatehouse/auth"
 	"gatehouse/auth/keyset"
 	"gatehouse/config"
 )
 
-// Issuers returns the issuers of a configuration with their keys. The error is
-// config.Problems.
-func Issuers(cfg *config.Config) ([]*auth.Issuer, error) {
-	b := &builder{cfg: cfg}
+// Issuers returns the issuers of a configuration with their keys, for a command.
+// Key rings are read from the store. The error is config.Problems, or the
+// store's.
+func Issuers(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]*auth.Issuer, error) {
+	b := &builder{cfg: cfg, parts: apart(cfg, log)}
 	issuers := b.issuers()
 	if len(b.problems) > 0 {
 		return nil, b.sorted()
 	}
-	return issuers, nil
+	return issuers, b.parts.rings.load(ctx)
+}
+
+// Ring returns the key ring of an issuer, as the store has it; nil when the
+// issuer has none.
+func Ring(ctx context.Context, cfg *config.Config, log *slog.Logger, issuer string) (*keyset.Ring, error) {
+	issuers, err := Issuers(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range issuers {
+		keys := i.Keys
+		if clients, ok := keys.(*auth.ClientKeys); ok {
+			keys = clients.Keys
+		}
+		if keys, ok := keys.(ringKeys); ok && i.Name == issuer {
+			return keys.ring, nil
+		}
+	}
+	return nil, nil
 }
 
 func (b *builder) issuers() []*auth.Issuer {
 	issuers := make([]*auth.Issuer, 0, len(b.cfg.Issuers))
 	for i, c := range b.cfg.Issuers {
+		path := fmt.Sprintf("issuers[%d]", i)
 		issuer := &auth.Issuer{
 			Name: c.Name, Issuer: c.Issuer, Audiences: c.Audiences, AnyAudience: c.AnyAudience,
-			Keys: auth.NewStaticKeys(b.keys(fmt.Sprintf("issuers[%d]", i), c)), Leeway: c.Leeway.Std(),
+			Keys: auth.NewStaticKeys(b.keys(path, c)), Leeway: c.Leeway.Std(),
 			MaxTokenBytes: int(c.MaxTokenBytes), MaxTokenLife: c.MaxTokenLife.Std(),
-			SubjectClaim: c.SubjectClaim, Required: c.RequiredClaims,
+			SubjectClaim: c.SubjectClaim, Required: c.RequiredClaims, Cookie: c.Cookie,
+		}
+		if c.KeyRing != nil {
+			b.ring(path+".key_ring", issuer, c.KeyRing)
+		}
+		if s := b.cfg.TokenService; s != nil && s.Issuer == c.Name {
+			b.serve(issuer)
 		}
 		if c.Renew != nil {
 			issuer.Renew = &auth.RenewPolicy{After: c.Renew.After, MaxSession: c.Renew.MaxSession.Std()}
@@ -35,6 +64,26 @@ func (b *builder) issuers() []*auth.Issuer {
 		issuers = append(issuers, issuer)
 	}
 	return issuers
+}
+
+// ring makes a key ring sign for the issuer.
+func (b *builder) ring(path string, issuer *auth.Issuer, c *config.KeyRing) {
+	text, field, err := reveal(".encryption_key", c.EncryptionKey, c.EncryptionKeyFile)
+	if err != nil {
+		b.fault(path+field, err)
+		return
+	}
+	key, err := keyset.ParseEncryptionKey(text)
+	if err != nil {
+		b.fault(path+field, err)
+		return
+	}
+	ring, err := b.parts.rings.of(issuer, c, key)
+	if err != nil {
+		b.fault(path, err)
+		return
+	}
+	issuer.Keys = ringKeys{issuer.Keys, ring}
 }
 
 // keys are the issuer's own and those of its key set, in this order.

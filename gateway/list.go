@@ -9,7 +9,6 @@ import (
 	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 	"gatehouse/config"
-	"gatehouse/store"
 )
 
 // list is the mirror together with the configured answer to its being old. The
@@ -42,13 +41,13 @@ func (l *list) Stale(now time.Time) bool { return l.Age(now) > time.Duration(l.l
 // says that they are written: whoever asked may try the token in the same
 // moment. Other replicas hear of them by the feed.
 type revoker struct {
-	*store.Store
+	*tokenStore
 	list *list
 }
 
 // Revoke returns nil once the entry cannot be lost.
 func (r *revoker) Revoke(ctx context.Context, entry auth.Revocation) error {
-	if err := r.Store.Revoke(ctx, entry); err != nil {
+	if err := r.tokenStore.Revoke(ctx, entry); err != nil {
 		return err
 	}
 	r.list.Put(entry, time.Now())

@@ -55,7 +55,7 @@ func (g *Gateway) watch(ctx context.Context) error {
 
 // Reload reads the configuration again and puts it into force at once. When
 // something is wrong with it nothing changes, and the error says what.
-func (g *Gateway) Reload(context.Context) error {
+func (g *Gateway) Reload(ctx context.Context) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	if g.load == nil {
@@ -65,7 +65,7 @@ func (g *Gateway) Reload(context.Context) error {
 	g.noteRead(*g.watched.Load())
 	cfg, err := g.load()
 	if err == nil {
-		err = g.apply(cfg)
+		err = g.apply(ctx, cfg)
 	}
 	now := time.Now()
 	g.metrics.Reloaded(err == nil, now)
@@ -85,14 +85,20 @@ func (g *Gateway) noteRead(files []string) {
 }
 
 // apply builds the snapshot of a configuration and swaps it in.
-func (g *Gateway) apply(cfg *config.Config) error {
+func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	next, err := build(cfg, g.parts)
+	g.parts.rings.settle(err == nil)
 	if err != nil {
 		return err
 	}
 	before := g.snapshot.Load()
 	for _, w := range next.warnings {
 		g.log.Warn("configuration: " + w)
+	}
+	if before != nil { // the first is made before the store is open
+		if err := g.parts.rings.load(ctx); err != nil {
+			g.log.Warn("a key ring could not be read; it is tried again", "error", err)
+		}
 	}
 	files := cfg.Files()
 	if before == nil || !slices.Equal(files, *g.watched.Load()) {
@@ -101,10 +107,16 @@ func (g *Gateway) apply(cfg *config.Config) error {
 	}
 	g.log.Level.Set(level(cfg.Log.Level))
 	g.list.set(cfg.Revocation)
+	if s := cfg.TokenService; s != nil {
+		_ = g.parts.hasher.SetLimit(s.LoginLimits.MaxConcurrentHashes) // the configuration has at least 1
+	}
 	g.snapshot.Store(next)
 	g.loadedAt.Store(time.Now().UnixNano())
 	g.metrics.Retain(names(cfg))
 	if before != nil {
+		if before.users != nil {
+			before.users.Close()
+		}
 		g.log.Info("configuration reloaded", "routes", len(cfg.Routes), "issuers", len(cfg.Issuers))
 		if late := fixed(before.config, cfg); len(late) > 0 {
 			g.log.Warn("these settings take effect after a restart", "keys", late)
@@ -143,6 +155,11 @@ func fixed(before, after *config.Config) []string {
 func names(cfg *config.Config) (routes, issuers []string) {
 	for _, r := range cfg.Routes {
 		routes = append(routes, r.Name)
+	}
+	if s := cfg.TokenService; s != nil {
+		for _, e := range s.Endpoints {
+			routes = append(routes, e.Name)
+		}
 	}
 	for _, i := range cfg.Issuers {
 		issuers = append(issuers, i.Name)

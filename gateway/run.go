@@ -32,6 +32,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	start(func() error { return closed(g.dataServer.Serve(g.dataSocket)) })
 	start(func() error { return g.feed.Run(background) })
 	start(func() error { return g.handler.Run(background) })
+	start(func() error { return g.parts.rings.Run(background) })
 	if g.load != nil {
 		start(func() error { return g.watch(background) })
 	}
@@ -39,6 +40,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	err := g.drain()
 	stop()
 	err = errors.Join(err, g.adminServer.Close(), group.Wait())
+	if d := g.snapshot.Load().users; d != nil {
+		d.Close()
+	}
 	return errors.Join(err, g.store.Close())
 }
 

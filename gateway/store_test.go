@@ -43,7 +43,7 @@ func TestReadList(t *testing.T) {
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p := apart()
+	p := apart(cfg, log)
 	if err := readList(t.Context(), cfg, p, now, log); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package program
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -52,6 +53,54 @@ var demoSteps = []struct{ prompt, want string }{
 		`(?s:.*)"method": "GET"(?s:.*)"path": "/hello\?from=demo"`},
 	{"the session ends", `^HTTP/1.1 201 (?s:.*)\{"kind":"sid"`},
 	{"the same call as before: 401", `^HTTP/1.1 401 (?s:.*)\{"type".*"code":"token_revoked"`},
+	{"log in", `^\{"access_token":"[\w-]+\.[\w-]+\.[\w-]+","refresh_token":"[\w-]{91}","token_type":"Bearer","expires_in":3600\}\s*$`},
+	{"call with the access token", `^HTTP/1.1 200 (?s:.*)"X-User-Id": "alice"(?s:.*)"X-User-Roles": "admin,staff"`},
+	{"refresh", `^\{"access_token":"[\w-]+\.[\w-]+\.[\w-]+","refresh_token":"[\w-]{91}","token_type":"Bearer","expires_in":3600\}\s*$`},
+	{"log out", `^HTTP/1.1 200 `},
+	{"call with the access token that the refresh gave", `^HTTP/1.1 401 (?s:.*)\{"type".*"code":"token_revoked"`},
+}
+
+// shell is one in which line after line is pasted.
+type shell struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+func newShell(t *testing.T) *shell {
+	t.Helper()
+	bash := exec.Command("bash")
+	in, err := bash.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := bash.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bash.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = bash.Wait()
+	})
+	return &shell{in, bufio.NewReader(out)}
+}
+
+// paste returns what a line prints.
+func (s *shell) paste(line string) (string, error) {
+	const end = "END-OF-LINE\n"
+	if _, err := io.WriteString(s.in, line+"\nprintf '\\n"+strings.TrimSpace(end)+"\\n'\n"); err != nil {
+		return "", err
+	}
+	var got strings.Builder
+	for {
+		text, err := s.out.ReadString('\n')
+		if err != nil || text == end {
+			return got.String(), err
+		}
+		got.WriteString(text)
+	}
 }
 
 func paste(t *testing.T) {
@@ -73,17 +122,19 @@ func paste(t *testing.T) {
 			_ = demo.Wait()
 		}
 	}()
+	bash := newShell(t)
 	lines := bufio.NewScanner(out)
 	for i := 0; i < len(demoSteps) && lines.Scan(); {
 		line := lines.Text()
-		if !strings.HasPrefix(line, "   curl ") {
+		command, ok := strings.CutPrefix(line, "   ")
+		if !ok || !strings.Contains(command, "curl ") {
 			if strings.Contains(line, demoSteps[i].prompt) {
 				t.Logf("%6s %s", time.Since(began).Round(time.Millisecond), line)
 			}
 			continue
 		}
-		got, err := exec.Command("bash", "-c", line).Output()
-		if err != nil || !regexp.MustCompile(demoSteps[i].want).Match(got) {
+		got, err := bash.paste(command)
+		if err != nil || !regexp.MustCompile(demoSteps[i].want).MatchString(got) {
 			t.Errorf("%s\n%v\n%s\nwant %s", line, err, got, demoSteps[i].want)
 		}
 		if i++; i == len(demoSteps) {

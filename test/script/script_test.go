@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -31,7 +32,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "ready": ready, "live": live, "grab": grab, "call": call, "mode": mode,
+			"exits": exits, "ready": ready, "live": live, "grab": grab, "call": call, "post": post, "mode": mode,
 		},
 	})
 }
@@ -146,6 +147,19 @@ func call(ts *testscript.TestScript, _ bool, args []string) {
 		if time.Now().After(end) {
 			ts.Fatalf("want %s with %s, got:\n%s", args[0], args[1], &b)
 		}
+	}
+}
+
+// post sends a form to the gateway and wants that status; the answer is the
+// output: post STATUS PATH FORM.
+func post(ts *testscript.TestScript, _ bool, args []string) {
+	answer, err := http.Post("http://"+ts.Getenv("GATEHOUSE_SERVER_LISTEN")+args[1], "application/x-www-form-urlencoded", strings.NewReader(args[2]))
+	ts.Check(err)
+	defer answer.Body.Close()
+	_, err = io.Copy(ts.Stdout(), answer.Body)
+	ts.Check(err)
+	if strconv.Itoa(answer.StatusCode) != args[0] {
+		ts.Fatalf("%s: %s, want %s", args[1], answer.Status, args[0])
 	}
 }
 

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"gatehouse/auth/users"
+	"gatehouse/config"
+)
+
+// users returns the directory of the configured sources, nil when something is
+// wrong with them. Without sources it knows nobody.
+func (b *builder) users(sources []config.UserSource) *users.Directory {
+	var all []users.Source
+	before := len(b.problems)
+	for i, c := range sources {
+		path := fmt.Sprintf("token_service.users[%d]", i)
+		var s users.Source
+		var err error
+		switch {
+		case c.File != "":
+			s = b.usersFile(path+".file", c.Name, c.File)
+		case c.Postgres != nil:
+			s, err = users.NewPostgres(users.PostgresConfig{
+				Name: c.Name, URL: c.Postgres.URL.Reveal(), Query: c.Postgres.Query,
+				Timeout: c.Postgres.Timeout.Std(), MaxConnections: c.Postgres.MaxConnections, Log: b.parts.log,
+			})
+		case c.HTTP != nil:
+			s, err = users.NewHTTP(users.HTTPConfig{
+				Name: c.Name, URL: c.HTTP.URL, LookupURL: c.HTTP.LookupURL, Timeout: c.HTTP.Timeout.Std(),
+			})
+		}
+		if err != nil {
+			b.fault(path, err)
+		}
+		all = append(all, s)
+	}
+	if len(all) == 0 {
+		nobody, _ := users.NewFile("nobody", nil) // nothing can be wrong with no users
+		all = append(all, nobody)
+	}
+	if len(b.problems) > before {
+		return nil
+	}
+	directory, err := users.NewDirectory(users.DirectoryConfig{Sources: all, Hasher: b.parts.hasher, Log: b.parts.log})
+	if err != nil {
+		b.fault("token_service.users", err)
+		return nil
+	}
+	return directory
+}
+
+// usersFile reads a users file. What is wrong with it is told by its own lines.
+func (b *builder) usersFile(path, name string, file config.File) users.Source {
+	f, err := config.LoadUsers(file)
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		b.problems = append(b.problems, problems...)
+		return nil
+	case err != nil:
+		b.fault(path, err)
+		return nil
+	}
+	records := make([]users.Record, 0, len(f.Users))
+	for _, u := range f.Users {
+		records = append(records, users.Record{
+			ID: u.ID, Username: u.Username, Email: u.Email, PasswordHash: u.PasswordHash.Reveal(), Disabled: u.Disabled, Claims: u.Claims,
+		})
+	}
+	source, err := users.NewFile(name, records)
+	var wrong users.RecordErrors
+	if errors.As(err, &wrong) {
+		for _, e := range wrong {
+			b.problems = append(b.problems, f.Problem(e.Index, e.Field, "%v", e.Err))
+		}
+	}
+	return source
+}
