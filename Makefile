@@ -21,7 +21,7 @@ demo: ## the gateway in front of an echo, with curl lines to paste
 
 .PHONY: test
 test: ## every test, under the race detector, with real servers
-	test/services.sh cc redis-server
+	test/services.sh cc redis-server initdb
 	go test $$(command -v cc >/dev/null && echo -race || echo 'no C compiler: without -race' >&2) -shuffle=on -timeout 15m ./...
 
 .PHONY: check

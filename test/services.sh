@@ -8,6 +8,7 @@ set -euo pipefail
 
 declare -A packages=( # where the package is not called as the program
   [cc]="gcc libc6-dev"
+  [initdb]="postgresql"
 )
 
 missing() {
@@ -17,7 +18,10 @@ missing() {
   done
 }
 
-wanted=$(PATH=$PATH:/usr/sbin missing "$@")
+# Debian keeps PostgreSQL's programs beside the PATH.
+search() { (PATH=$PATH:/usr/sbin:$(printf '%s:' /usr/lib/postgresql/*/bin) && missing "$@"); }
+
+wanted=$(search "$@")
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
@@ -31,7 +35,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
   # their own, on free ports.
   export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
   apt-get update -qq < /dev/null && apt-get install -y -qq --no-install-recommends "${names[@]}" < /dev/null || true
-  wanted=$(PATH=$PATH:/usr/sbin missing "$@")
+  wanted=$(search "$@")
 fi
 
 [ -n "$wanted" ] || exit 0

@@ -1,7 +1,6 @@
 package keyset
 
 import (
-	"bytes"
 	"crypto"
 	"encoding/json"
 	"errors"
@@ -32,8 +31,7 @@ func ParseJWKS(data []byte, algorithms []string) (keys []*auth.Key, skipped []er
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&set); err != nil {
+	if err := json.Unmarshal(data, &set); err != nil {
 		return nil, nil, fmt.Errorf("no JSON Web Key Set: %w", err)
 	}
 	if len(set.Keys) > maxSetKeys {
@@ -63,14 +61,17 @@ func parseJWK(raw []byte, algorithms []string) (*auth.Key, error) {
 	if err := jwk.UnmarshalJSON(raw); err != nil {
 		return nil, errors.New("it cannot be read as a JSON Web Key") // the library's words may hold key material
 	}
-	if len(jwk.KeyID) > 128 {
-		return nil, errors.New("its kid is longer than 128 bytes")
+	if max(len(jwk.KeyID), len(jwk.Algorithm), len(jwk.Use)) > 128 {
+		return nil, errors.New("its kid, alg or use is longer than 128 bytes")
 	}
 	if jwk.Use != "" && jwk.Use != "sig" {
 		return nil, fmt.Errorf("kid %q: its use is %q, not sig", jwk.KeyID, jwk.Use)
 	}
 	if !jwk.IsPublic() {
 		return nil, fmt.Errorf("kid %q: it is a secret or a private key, which has no place in a key set", jwk.KeyID)
+	}
+	if isROCA(jwk.Key) {
+		return nil, fmt.Errorf("kid %q: it can be factored (CVE-2017-15361)", jwk.KeyID)
 	}
 	alg := jwk.Algorithm
 	if alg == "" {

@@ -175,7 +175,7 @@ func TestBoundsOfAKeySet(t *testing.T) {
 		"as large as may be":   {largest, maxSetKeys, ""},
 		"too large":            {append(largest, ' '), 0, "the key set has 524289 bytes"},
 		"the longest kid":      {set(jwk(t, &key.PublicKey, strings.Repeat("k", 128), "", "")), 1, ""},
-		"a kid that is longer": {set(jwk(t, &key.PublicKey, strings.Repeat("k", 129), "", "")), 0, "its kid is longer than 128 bytes"},
+		"a kid that is longer": {set(jwk(t, &key.PublicKey, strings.Repeat("k", 129), "", "")), 0, "alg or use is longer than 128 bytes"},
 		"a private key":        {set(jwk(t, key, "k", "", "")), 0, "it is a secret or a private key"},
 		"no JSON":              {[]byte("x"), 0, "no JSON Web Key Set"},
 		"no key":               {set("7"), 0, "it cannot be read as a JSON Web Key"},
