@@ -52,10 +52,10 @@ type Upstream struct {
 // served is a Route made ready. It is what the ServeMux holds.
 type served struct {
 	*Route
-	pattern   string // with the host in lower case
-	observer  Observer
-	balancer  *balancer
-	transport atomic.Pointer[http.Transport] // nil before the first request
+	pattern  string // with the host in lower case
+	observer Observer
+	balancer *balancer
+	way      atomic.Pointer[way] // nil before the first request
 }
 
 // ServeHTTP is never called: the ServeMux is only asked which route matches.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/proxy/transport"
 )
 
 // The transport's bounds. A route's timeout bounds the rest.
@@ -22,61 +23,86 @@ const (
 	copyBufferSize     = 32 << 10 // bytes
 )
 
-// transports are the ways to the upstreams: one http.Transport, with its kept
-// connections, for each timeout that a route has. They outlive configurations.
+// transports are the ways to the upstreams: one way, with its kept connections,
+// for each timeout that a route has. They outlive configurations.
 type transports struct {
 	mu        sync.Mutex // held when a route is used for the first time
-	byTimeout map[time.Duration]*http.Transport
+	byTimeout map[time.Duration]*way
 }
 
 // RoundTrip takes the way of the request's route.
 func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
 	route := exchangeOf(r.Context()).route
-	way := route.transport.Load()
-	if way == nil {
-		way = t.of(route.Timeout)
-		route.transport.Store(way)
+	w := route.way.Load()
+	if w == nil {
+		var err error
+		if w, err = t.of(route.Timeout); err != nil {
+			return nil, err
+		}
+		route.way.Store(w)
 	}
-	return way.RoundTrip(r)
+	if transport.Takes(r) {
+		return w.plain.RoundTrip(r)
+	}
+	return w.other.RoundTrip(r)
 }
 
-func (t *transports) of(timeout time.Duration) *http.Transport {
+func (t *transports) of(timeout time.Duration) (*way, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if w := t.byTimeout[timeout]; w != nil {
+		return w, nil
+	}
+	w, err := newWay(timeout)
+	if err != nil {
+		return nil, err
+	}
 	if t.byTimeout == nil {
-		t.byTimeout = make(map[time.Duration]*http.Transport)
+		t.byTimeout = make(map[time.Duration]*way)
 	}
-	if t.byTimeout[timeout] == nil {
-		t.byTimeout[timeout] = newTransport(timeout)
-	}
-	return t.byTimeout[timeout]
+	t.byTimeout[timeout] = w
+	return w, nil
 }
 
 // CloseIdleConnections closes what is kept open and not in use.
 func (t *transports) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, way := range t.byTimeout {
-		way.CloseIdleConnections()
+	for _, w := range t.byTimeout {
+		w.plain.CloseIdleConnections()
+		w.other.CloseIdleConnections()
 	}
 }
 
-// newTransport returns a transport that waits so long for the header of an
-// answer, counted from the end of the request; zero: without end.
+// way is how requests get to upstreams.
+type way struct {
+	plain *transport.Transport // what it takes
+	other *http.Transport      // TLS, HTTP/2 and upgrades
+}
+
+// newWay returns a way that waits so long for the header of an answer, counted
+// from the end of the request; zero: without end.
 //
 // It asks no environment for a proxy, does not ask for compression that the
 // client did not ask for, and keeps enough connections open that none is made
-// for each request under load. We retry nothing ourselves; net/http sends a
-// request again when a kept connection turns out to be dead before any of the
-// answer came and the request has no body and an idempotent method (RFC 9110
-// §9.2.2), or nothing of it was written yet.
-func newTransport(timeout time.Duration) *http.Transport {
+// for each request under load. Either transport sends a request again when a
+// kept connection turns out to be dead before any of the answer came and the
+// request has no body and an idempotent method (RFC 9110 §9.2.2), or nothing of
+// it was written yet.
+func newWay(timeout time.Duration) (*way, error) {
 	connecting := dialTimeout
 	if timeout > 0 {
 		connecting = min(timeout, dialTimeout)
 	}
 	dialer := &net.Dialer{Timeout: connecting, KeepAlive: 30 * time.Second}
-	return &http.Transport{
+	plain, err := transport.New(transport.Config{
+		Dial:           dialer.DialContext,
+		HeaderTimeout:  timeout,
+		MaxHeaderBytes: maxResponseHeader,
+		MaxIdlePerHost: maxIdlePerUpstream,
+		IdleTimeout:    idleTimeout,
+	})
+	return &way{plain, &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    connecting,
@@ -85,7 +111,7 @@ func newTransport(timeout time.Duration) *http.Transport {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		DisableCompression:     true,
-	}
+	}}, err
 }
 
 // forward sends the request to an upstream and its answer back. ReverseProxy
