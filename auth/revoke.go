@@ -83,7 +83,10 @@ func (r RevocationRequest) scope(issuers []*Issuer) (name string, life time.Dura
 		name = want
 	}
 	// A token may be dated a leeway ahead and is accepted a leeway longer.
-	life = max(issuers[i].MaxTokenLife, issuers[i].SessionLife)
+	life = issuers[i].MaxTokenLife
+	if r.Kind != KindToken { // a token is not refreshed, a session is
+		life = max(life, issuers[i].SessionLife)
+	}
 	return name, life + 2*issuers[i].Leeway, nil
 }
 

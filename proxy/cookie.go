@@ -10,21 +10,28 @@ import (
 	"gatehouse/auth"
 )
 
-// credentials are what the request presents. A token in a cookie is the
-// browser's to send, also when another site's page asks it to: such a request
-// must be safe (RFC 9110 §9.2.1) or come from this site. A WebSocket, which
-// browsers open across sites, must come from this site too.
-func (x *Exchange) credentials() (auth.Credentials, *problem) {
-	c := auth.Extract(x.in.Header, x.state.apiKeyHeader)
-	if len(x.state.cookies) == 0 || x.in.Header["Cookie"] == nil {
-		return c, nil
+// credentialsOf are what a request presents to a route. The header comes first;
+// then, where the route looks at bearer tokens, the cookies of its issuers.
+func (s *State) credentialsOf(r *http.Request, p *auth.Policy) auth.Credentials {
+	c := auth.Extract(r.Header, s.apiKeyHeader)
+	if len(s.cookies) == 0 || r.Header["Cookie"] == nil || p.Mode == auth.None || p.Mode == auth.APIKeyOnly {
+		return c
 	}
-	for _, issuer := range x.route.Policy.Issuers {
+	for _, issuer := range p.Issuers {
 		if issuer.Cookie != "" && c.Cookie() == "" {
-			c = c.WithCookie(x.in.Header, issuer.Cookie)
+			c = c.WithCookie(r.Header, issuer.Cookie)
 		}
 	}
-	if c.Cookie() == "" {
+	return c
+}
+
+// credentials are the request's own. A token in a cookie is the browser's to
+// send, also when another site's page asks it to: such a request must be safe
+// (RFC 9110 §9.2.1) or come from this site. A WebSocket, which browsers open
+// across sites, must come from this site too.
+func (x *Exchange) credentials() (auth.Credentials, *problem) {
+	c := x.state.credentialsOf(x.in, x.route.Policy)
+	if x.cookie = c.Cookie(); x.cookie == "" {
 		return c, nil
 	}
 	asked := *x.in
@@ -34,7 +41,6 @@ func (x *Exchange) credentials() (auth.Credentials, *problem) {
 	if err := crossOrigin.Check(&asked); err != nil {
 		return c, &problem{reason: auth.OriginForbidden, detail: err.Error()}
 	}
-	x.cookie = c.Cookie()
 	return c, nil
 }
 

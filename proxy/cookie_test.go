@@ -38,6 +38,7 @@ func TestA13CookieNeedsThisSite(t *testing.T) {
 		{"POST", "/", "Origin: null", 403},
 		{"POST", "/", "Sec-Fetch-Site: cross-site", 403},
 		{"DELETE", "/", "Sec-Fetch-Site: same-site", 403},
+		{"POST", "/open", "Sec-Fetch-Site: same-site", 200}, // it is not looked at
 		{"GET", "/ws", "Origin: https://evil.example\r\nConnection: upgrade\r\nUpgrade: websocket", 403},
 	} {
 		before := g.receivedSoFar()

@@ -84,7 +84,7 @@ func (x *Exchange) redecide(s *State, now time.Time) auth.Reason {
 	if reason != auth.OK {
 		return reason
 	}
-	return s.gate.Decide(route.Policy, auth.Extract(x.in.Header, s.apiKeyHeader), now).Reason
+	return s.gate.Decide(route.Policy, s.credentialsOf(x.in, route.Policy), now).Reason
 }
 
 // close ends all connections and waits for their handlers.
