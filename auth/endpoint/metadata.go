@@ -80,6 +80,9 @@ func (m *metadata) describe(clients []token.Client) {
 				m.GrantTypes = append(m.GrantTypes, g)
 			}
 		}
+		if !slices.ContainsFunc(c.Grants, func(g token.GrantType) bool { _, served := oauth2Grants[g]; return served }) {
+			continue
+		}
 		m.Scopes = append(m.Scopes, c.Scopes...)
 		if c.SecretSHA256 == [32]byte{} {
 			m.TokenAuthMethods = append(m.TokenAuthMethods, "none")

@@ -47,7 +47,7 @@ func (e *Engine) Introspect(ctx context.Context, i Introspection) (Introspected,
 // introspectRefresh tells of a refresh token by the checks that using it would
 // meet. One that was used is not active, though its successor can still be had.
 func (e *Engine) introspectRefresh(ctx context.Context, client *party, t refreshToken) (Introspected, error) {
-	s, _, err := e.refreshable(ctx, t.sessionID(), client, e.cfg.Now())
+	s, _, err := e.refreshable(ctx, t, client, e.cfg.Now())
 	var refused *Error
 	if errors.As(err, &refused) && refused.Reason.Status() < 500 {
 		return Introspected{}, nil

@@ -84,7 +84,9 @@ func (e *Engine) login(ctx context.Context, g PasswordGrant) (User, error) {
 		e.audit(ctx, slog.LevelInfo, "login refused", g.Request, who, slog.String("reason", auth.CredentialsInvalid.String()))
 		return User{}, &Error{Reason: auth.CredentialsInvalid}
 	}
-	e.giveBack(ctx, limits)
+	if err == nil || ctx.Err() == nil { // a client that hangs up has had its guess
+		e.giveBack(ctx, limits)
+	}
 	switch {
 	case err == nil:
 		return user, nil

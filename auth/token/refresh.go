@@ -40,7 +40,7 @@ func (e *Engine) Refresh(ctx context.Context, g RefreshGrant) (Grant, error) {
 		return Grant{}, &Error{Reason: auth.GrantInvalid}
 	}
 	now := e.cfg.Now()
-	s, client, err := e.refreshable(ctx, presented.sessionID(), client, now)
+	s, client, err := e.refreshable(ctx, presented, client, now)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -70,14 +70,18 @@ func (e *Engine) Refresh(ctx context.Context, g RefreshGrant) (Grant, error) {
 }
 
 // refreshable returns the session, and the client that it belongs to, if a good
-// refresh token of it may be used by who asks.
-func (e *Engine) refreshable(ctx context.Context, sid string, asks *party, now time.Time) (Session, *party, error) {
-	s, err := e.cfg.Sessions.Session(ctx, sid)
+// refresh token of it may be used by who asks. One that was made up costs no
+// more than the look-up: ids of sessions stand in every access token.
+func (e *Engine) refreshable(ctx context.Context, presented refreshToken, asks *party, now time.Time) (Session, *party, error) {
+	s, err := e.cfg.Sessions.Session(ctx, presented.sessionID())
 	if errors.Is(err, ErrNoSession) || err == nil && s.Issuer != e.cfg.Issuer.Name {
 		return s, nil, &Error{Reason: auth.GrantInvalid, Err: err}
 	}
 	if err != nil {
 		return s, nil, down(ctx, auth.StoreUnavailable, err)
+	}
+	if !same(s.Refresh.Family, presented.hashes().Family) {
+		return s, nil, &Error{Reason: auth.GrantInvalid, Err: fmt.Errorf("the refresh token was made up: session %s has no such", s.ID)}
 	}
 	owner, ok := e.owner(s, asks)
 	if !ok {
