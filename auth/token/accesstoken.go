@@ -134,6 +134,15 @@ func newTokenID() string {
 // maxSubjectBytes is what a revocation can name.
 const maxSubjectBytes = 1024
 
+// claims returns a user's claims for its tokens. A user with the id of a client
+// could not be told from it: what is about the client has that subject too.
+func (e *Engine) claims(u User) ([]byte, error) {
+	if e.clients[u.ID] != nil {
+		return nil, fmt.Errorf("user %q has the id of a client: give one of the two another", u.ID)
+	}
+	return u.claims()
+}
+
 // claims returns a user's claims as a JSON object, without those that are ours
 // to set. It fails when the user's record would make a token that nobody accepts,
 // or one that says what the record does not.

@@ -181,7 +181,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	r := with("backend", "backend-secret")
 	first := f.login(r)
 	second := f.refreshed(r, first.RefreshToken)
-	third := f.exchanged(second.AccessToken)
+	third := f.exchanged(f.login(with("web", "")).AccessToken)
 	_, partnerErr := f.ClientSecret(ctx, ClientSecretGrant{APIKey: partnerKey, Secret: partnerSecret})
 	_ = f.try("192.0.2.1", "jane@example.com")
 	f.wait(time.Minute)

@@ -14,7 +14,8 @@ type Exchange struct{ Request }
 
 // Exchange issues a new access token in the session of the presented one, which
 // is worth nothing from then on. Nothing is exchanged past the end of a session,
-// counted from auth_time.
+// counted from auth_time, nor for a client that has to authenticate: whoever has
+// its token only would go round that.
 func (e *Engine) Exchange(ctx context.Context, x Exchange) (Grant, error) {
 	now := e.cfg.Now()
 	t, err := e.verify(x.Caller.Credentials, now)
@@ -26,6 +27,8 @@ func (e *Engine) Exchange(ctx context.Context, x Exchange) (Grant, error) {
 		return Grant{}, refuse(auth.TokenUntrusted, "a token that is signed with the client's secret cannot be exchanged: authenticate again")
 	case e.over(t.AuthTime(), now):
 		return Grant{}, &Error{Reason: auth.TokenExpired}
+	case e.configured(t.ClientID()).authenticates():
+		return Grant{}, refuse(auth.ClientForbidden, "this client has a secret, and asks for its tokens with it")
 	}
 	grant, err := e.succeed(ctx, x.Request, t, now)
 	if err != nil {
@@ -37,8 +40,7 @@ func (e *Engine) Exchange(ctx context.Context, x Exchange) (Grant, error) {
 	return grant, nil
 }
 
-// succeed makes the new token. A user of ours is read again, and a client must
-// be there still. Tokens of the issuer that were made elsewhere keep their claims.
+// succeed makes the new token. A user of ours is read again. Tokens of the issuer that were made elsewhere keep their claims.
 func (e *Engine) succeed(ctx context.Context, r Request, t *auth.Token, now time.Time) (Grant, error) {
 	if !e.madeFor(t) {
 		return e.reissue(t, now)
@@ -46,10 +48,6 @@ func (e *Engine) succeed(ctx context.Context, r Request, t *auth.Token, now time
 	client := e.configured(t.ClientID())
 	s, err := e.cfg.Sessions.Session(ctx, t.SessionID())
 	switch {
-	case errors.Is(err, ErrNoSession) && client != nil && client.ID == t.Subject() && client.may(GrantClientCredentials) == nil:
-		a := e.clientToken(client, client.keep(t.Scopes()), t.AuthTime())
-		a.session = t.SessionID()
-		return e.sign(now, a)
 	case errors.Is(err, ErrNoSession), err == nil && (s.Subject != t.Subject() || s.ClientID != t.ClientID()):
 		return Grant{}, &Error{Reason: auth.TokenRevoked, Err: err}
 	case err != nil:
@@ -77,6 +75,9 @@ func (e *Engine) configured(id string) *party {
 	}
 	return &party{Client: *c}
 }
+
+// authenticates reports whether it is a client that has a secret.
+func (p *party) authenticates() bool { return p != nil && p.confidential() }
 
 // reissue makes the successor of a token that is not from here. One without
 // `sid` is a session by itself, which the revocation of its id ends: it gets a

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"strings"
@@ -53,6 +54,20 @@ func TestA03GoodLoginsDoNotCount(t *testing.T) {
 	if len(f.logged("a login still counts as a failed one")) != 1 {
 		t.Error("nothing was logged")
 	}
+}
+
+// Who hangs up before the answer has had the guess all the same.
+func TestA03HangingUpCounts(t *testing.T) {
+	f := newFixture(t)
+	for range 3 {
+		hung, hangUp := context.WithCancel(ctx)
+		hangUp()
+		f.users.err = context.Canceled
+		_, err := f.Password(hung, PasswordGrant{Request: from("192.0.2.1"), Username: "jane@example.com", Password: "wrong"})
+		want(t, "hung up", err, auth.ClientClosed)
+	}
+	f.users.err = nil
+	want(t, "the next", f.try("192.0.2.1", "jane@example.com"), auth.RateLimited)
 }
 
 func TestA03TheStoreIsDown(t *testing.T) {

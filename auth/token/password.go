@@ -99,7 +99,7 @@ func (e *Engine) login(ctx context.Context, g PasswordGrant) (User, error) {
 
 // begin stores the session and issues its first tokens.
 func (e *Engine) begin(ctx context.Context, g PasswordGrant, client *party, s Session, user User) (Grant, error) {
-	claims, err := user.claims()
+	claims, err := e.claims(user)
 	if err != nil {
 		return Grant{}, &Error{Reason: auth.UsersUnavailable, Err: fmt.Errorf("source %q: %w", user.Source, err)}
 	}

@@ -232,6 +232,20 @@ func TestUsersThatMakeNoToken(t *testing.T) {
 	f.login(from("192.0.2.1"))
 }
 
+// What is about a client has its id as subject.
+func TestUsersAreNoClients(t *testing.T) {
+	f := newFixture(t)
+	jane := f.login(with("web", ""))
+	f.users.set("jane@example.com", func(u *User) { u.ID = "partner-1" })
+	g, err := f.Password(ctx, PasswordGrant{Request: from("192.0.2.1"), Username: "jane@example.com", Password: password})
+	wantNothing(t, "a user with the id of a client", g, err, auth.UsersUnavailable)
+	f.users.set("jane@example.com", func(u *User) { u.ID = "u1" })
+	f.cfg.Clients = append(f.cfg.Clients, Client{ID: "u1", Grants: []GrantType{GrantPassword}})
+	f.build()
+	g, err = f.Refresh(ctx, RefreshGrant{Request: with("web", ""), RefreshToken: jane.RefreshToken})
+	wantNothing(t, "a client with the id of a user", g, err, auth.UsersUnavailable)
+}
+
 func TestLoginIsAudited(t *testing.T) {
 	f := newFixture(t)
 	g := f.login(with("web", ""))

@@ -135,7 +135,7 @@ func (e *Engine) reread(ctx context.Context, r Request, s Session, gone auth.Rea
 	if email, err := jsontext.AppendUnquote(nil, user.Claims["email"]); user.Email == "" && err == nil {
 		user.Email = string(email)
 	}
-	claims, err := user.claims()
+	claims, err := e.claims(user)
 	if err != nil {
 		return User{}, nil, &Error{Reason: auth.UsersUnavailable, Err: fmt.Errorf("source %q: %w", user.Source, err)}
 	}

@@ -374,6 +374,16 @@ func TestRefreshIsRefused(t *testing.T) {
 	f.refreshed(with("web", ""), g.RefreshToken)
 }
 
+// The id of a session stands in every access token. What is made up of it costs
+// the look-up and no more: no user is read, nothing is signed.
+func TestMadeUpRefreshTokensCostLittle(t *testing.T) {
+	f := newFixture(t)
+	jane := f.login(with("web", ""))
+	f.users.err = errors.New("must not be asked")
+	g, err := f.Refresh(ctx, RefreshGrant{Request: with("web", ""), RefreshToken: newRefreshToken(jane.SessionID).encode()})
+	wantNothing(t, "a made-up token", g, err, auth.GrantInvalid)
+}
+
 func TestR24RefreshTokensAreUsedOnce(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.RefreshGrace = 0 })
 	g := f.login(with("web", ""))
