@@ -16,10 +16,6 @@ import (
 // most.
 const maxNodes = 200_000
 
-// later are keys that the format reserves and this version does not have. They
-// may be written where they are switched off.
-var later = map[string]bool{"issuers.jwks_url": true, "issuers.discovery": true}
-
 // decoder fills structs from YAML nodes and notes everything that is wrong on
 // the way.
 type decoder struct {
@@ -190,9 +186,6 @@ func (d *decoder) keys(path string, n *yaml.Node, fields []field) map[string]*ya
 			d.faultAt(key, join(path, key.Value), "merge keys are not supported: write the keys out, or use defaults")
 		case values[key.Value] != nil:
 			d.faultAt(key, at, "duplicate key; it is first on line %d", d.positions[at].line)
-		case later[unindexed(at)] && off(value):
-		case later[unindexed(at)]:
-			d.faultAt(key, at, "is not available in this version")
 		case !slices.Contains(names, key.Value):
 			d.faultAt(key, at, "unknown key%s", suggest(key.Value, names))
 		default:
@@ -205,11 +198,6 @@ func (d *decoder) keys(path string, n *yaml.Node, fields []field) map[string]*ya
 		}
 	}
 	return values
-}
-
-// off reports whether a value switches a key off: "", false or {}.
-func off(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && (n.Value == "" && n.ShortTag() == "!!str" || n.Value == "false") || empty(n)
 }
 
 // empty reports whether a value is {}.
@@ -247,17 +235,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-// unindexed returns the path without list positions: issuers.name for
-// issuers[2].name.
-func unindexed(path string) string {
-	for {
-		before, rest, ok := strings.Cut(path, "[")
-		if !ok {
-			return path
-		}
-		_, after, _ := strings.Cut(rest, "]")
-		path = before + after
-	}
 }

@@ -52,17 +52,9 @@ func (d *decoder) complete(t *TokenService) {
 			c.AccessTTL = t.AccessTTL
 		}
 	}
-	kinds := map[string]int{}
 	for i := range t.Users {
-		s := &t.Users[i]
-		kind := s.kind()
-		kinds[kind]++
-		switch {
-		case d.written(fmt.Sprintf("token_service.users[%d].name", i)):
-		case kinds[kind] == 1:
-			s.Name = kind
-		default:
-			s.Name = fmt.Sprintf("%s-%d", kind, kinds[kind])
+		if s := &t.Users[i]; !d.written(fmt.Sprintf("token_service.users[%d].name", i)) {
+			s.Name = s.defaultName()
 		}
 	}
 	for i := range t.Endpoints {

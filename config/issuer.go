@@ -11,7 +11,9 @@ type Issuer struct {
 	Keys           []Key    `yaml:"keys" doc:"The keys that its tokens are signed with. The first that can sign is the signer, where there is no key_ring."`
 	KeyRing        *KeyRing `yaml:"key_ring" doc:"Signing keys that are made here, kept in the store and shared by its replicas, in addition to keys. Then a key of the ring is the signer, and keys only verify."`
 	JWKSFile       File     `yaml:"jwks_file" doc:"File with a JSON Web Key Set (RFC 7517) of public keys, in addition to keys. Read again when it changes."`
-	Algorithms     []string `yaml:"algorithms" default:"[RS256, ES256]" oneof:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Algorithms that keys of jwks_file may be used with. Each of keys names its own."`
+	JWKSURL        string   `yaml:"jwks_url" example:"https://auth.example.com/jwks.json" doc:"URL of the issuer's JSON Web Key Set, in addition to keys: https, or http on loopback. It is read every few minutes, and early for a kid that is not known. While it cannot be, the last good set stays for up to 24h, also over a restart."`
+	Discovery      bool     `yaml:"discovery" default:"false" doc:"Find that URL in the issuer's metadata instead (OpenID Connect Discovery, or RFC 8414): issuer is then a URL."`
+	Algorithms     []string `yaml:"algorithms" default:"[RS256, ES256]" oneof:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Algorithms that keys of jwks_file, jwks_url and discovery may be used with. Each of keys names its own."`
 	Leeway         Duration `yaml:"leeway" default:"10s" max:"60s" doc:"Clock difference that is forgiven in exp, nbf and iat."`
 	MaxTokenBytes  Size     `yaml:"max_token_bytes" default:"4KiB" min:"256B" max:"16KiB" doc:"Longest token. Its JOSE header may have 1 KiB at most."`
 	MaxTokenLife   Duration `yaml:"max_token_life" default:"24h" min:"1s" max:"8760h" doc:"Longest life: exp - iat, or exp - now in a token without iat. Revocations are kept for as long."`
@@ -36,7 +38,7 @@ type Key struct {
 // KeyRing is how signing keys are made and rotated.
 type KeyRing struct {
 	Algorithm         string   `yaml:"algorithm" default:"ES256" oneof:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"The algorithm of the keys that are made from now on."`
-	EncryptionKey     Secret   `yaml:"encryption_key" doc:"The key that they are encrypted under in the store: 64 hex digits, as openssl rand -hex 32 prints them."`
+	EncryptionKey     Secret   `yaml:"encryption_key" doc:"The key that they are encrypted under in the store: 64 hex digits, as openssl rand -hex 32 prints them. It stays the same as long as the ring is used."`
 	EncryptionKeyFile File     `yaml:"encryption_key_file" private:"true" example:"keyring.secret" doc:"File with it, less one trailing line end."`
 	RotateEvery       Duration `yaml:"rotate_every" default:"720h" max:"8760h" doc:"How often a new key begins to sign. 0: when gatehouse signing-key rotate is called."`
 	PublishFor        Duration `yaml:"publish_for" default:"10m" min:"1s" max:"720h" doc:"How long a new key is published before it signs, so that all who verify have it by then."`

@@ -66,6 +66,7 @@ func TestFull(t *testing.T) {
 	main.Keys = nil
 	same(t, "issuer", main, Issuer{
 		Name: "main", Issuer: "https://auth.example.com", Audiences: []string{"api"}, JWKSFile: in("jwks.json"),
+		JWKSURL:    "https://auth.example.com/jwks.json",
 		Algorithms: []string{"RS256", "ES256"}, Leeway: Duration(11 * time.Second), MaxTokenBytes: 5 << 10,
 		MaxTokenLife: Duration(25 * time.Hour), SubjectClaim: "uid", RequiredClaims: []string{"uid"},
 		KeyRing: &KeyRing{"EdDSA", "", in("hs.secret"), Duration(721 * time.Hour), Duration(11 * time.Minute)},
@@ -299,14 +300,14 @@ func TestC06NoValueInProblems(t *testing.T) {
 	}
 }
 
-// What a later version will have may be written now, switched off; so may the token
-// service.
-func TestLaterKeysSwitchedOff(t *testing.T) {
+// What is not used may be written all the same, switched off.
+func TestSwitchedOff(t *testing.T) {
 	issuer := "issuers: [{name: a, issuer: a, any_audience: true, keys: [{algorithm: HS256, secret: x}], %s}]\n"
 	for content, ok := range map[string]bool{
 		"token_service: {}\n": true, fmt.Sprintf(issuer, `jwks_url: ""`): true, fmt.Sprintf(issuer, "discovery: false"): true,
 		"token_service: {issuer: a}\n": false, "token_service: []\n": false, "token_service: false\n": false,
-		fmt.Sprintf(issuer, "jwks_url: https://a"): false, fmt.Sprintf(issuer, "discovery: true"): false,
+		fmt.Sprintf(issuer, "jwks_url: https://a"): true, fmt.Sprintf(issuer, "discovery: true"): true,
+		fmt.Sprintf(issuer, "jwks_url: https://a, discovery: true"): false,
 	} {
 		if _, err := Parse("gateway.yaml", []byte(content), nil); (err == nil) != ok {
 			t.Errorf("%s: %v", content, err)

@@ -74,7 +74,7 @@ func TestC01SchemaRefuses(t *testing.T) {
 	s := compileSchema(t)
 	chdir(t)
 	for _, content := range []string{
-		"whatever: 1\n", "server: {listn: 1}\n", "server: {tls: {a: b}}\n", "issuers: [{name: a, issuer: b, jwks_url: c}]\n",
+		"whatever: 1\n", "server: {listn: 1}\n", "server: {tls: {a: b}}\n", "issuers: [{name: a, issuer: b, jwk_url: c}]\n",
 		"issuers: [{name: a, issuer: b, keys: [{algorithm: HS256, x: y}]}]\n", "routes: [{name: a}]\n", "routes: {a: b}\n",
 		"log: {level: verbose}\n", "log: {access: 1}\n", "server: {idle_timeout: 1d}\n", "server: {max_header_bytes: 1KB}\n",
 		"api_keys: {keys: [{id: a, sha256: b}]}\n", "api_keys: {header: 1}\n", "store: {wait_replicas: 17}\n", "defaults: {name: a}\n",

@@ -11,7 +11,7 @@ type TokenService struct {
 	PublicURL    string       `yaml:"public_url" example:"https://auth.example.com" doc:"What clients reach this gateway by, for the URLs in the metadata. Absent: the issuer's iss where it is a URL, else the host that the request names."`
 	Users        []UserSource `yaml:"users" doc:"Where user names and passwords are checked, asked in order; the first that knows the name answers."`
 	Clients      []Client     `yaml:"clients" doc:"The applications that tokens are issued to."`
-	LoginLimits  LoginLimits  `yaml:"login_limits" doc:"How many failed logins are taken before the answer is 429."`
+	LoginLimits  LoginLimits  `yaml:"login_limits" doc:"How many failed logins are taken before the answer is 429. A login counts while it is under way, and no more when it succeeds."`
 	Endpoints    []Endpoint   `yaml:"endpoints" doc:"What is served where. A path that a route claims too is an error."`
 }
 

@@ -15,7 +15,7 @@ func TestTokenService(t *testing.T) {
 	}
 	ts := *c.TokenService
 	same(t, "users", ts.Users, []UserSource{
-		{Name: "file", File: File(users)},
+		{Name: "users.yaml", File: File(users)},
 		{Name: "people", Postgres: &Postgres{"postgres://u:hunter2@h/db", "", "select id, password_hash from users where name = $1", Duration(3 * time.Second), 5}},
 		{Name: "http", HTTP: &HTTPUsers{"https://users.internal/verify?a=b", "http://[::1]:7000/lookup", Duration(4 * time.Second)}},
 	})
@@ -156,16 +156,15 @@ func TestTokenServiceURLs(t *testing.T) {
 // Sessions remember the name of their user's source.
 func TestUserSourceNames(t *testing.T) {
 	chdir(t)
-	const http = "{http: {url: http://127.0.0.1:7000/v}}"
-	c := mustParse(t, smallService+"  users: [{file: users.yaml}, "+http+", {name: old, file: users.yaml}, {file: users.yaml}, "+http+"]\n")
+	c := mustParse(t, smallService+"  users: [{file: users.yaml}, {http: {url: http://127.0.0.1:7000/v}}, {name: old, file: users.yaml}]\n")
 	var names []string
 	for _, s := range c.TokenService.Users {
 		names = append(names, s.Name)
 	}
-	if got := strings.Join(names, " "); got != "file http old file-3 http-2" {
+	if got := strings.Join(names, " "); got != "users.yaml http old" {
 		t.Error(got)
 	}
-	_, err := Parse("gateway.yaml", []byte(smallService+"  users: [{file: users.yaml}, {name: file, file: users.yaml}]\n"), nil)
+	_, err := Parse("gateway.yaml", []byte(smallService+"  users: [{file: users.yaml}, {file: users.yaml}]\n"), nil)
 	if err == nil || !strings.Contains(err.Error(), "token_service.users[1].name: ") {
 		t.Errorf("two sources have one name: %v", err)
 	}

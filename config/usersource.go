@@ -1,23 +1,26 @@
 package config
 
+import "path/filepath"
+
 // UserSource is one place where user names and passwords are checked: exactly
 // one of File, Postgres and HTTP is set. After Load its name is set.
 type UserSource struct {
-	Name     string     `yaml:"name" example:"staff" doc:"What sessions remember it by: refreshes ask the source of that name again, wherever it is by then. Absent: file, postgres or http by its kind, with -2 from the second of a kind on."`
+	Name     string     `yaml:"name" example:"staff" doc:"What sessions remember it by: refreshes ask the source of that name again, wherever it is by then. Absent: the file's name, postgres or http."`
 	File     File       `yaml:"file" private:"true" size:"16MiB" example:"users.yaml" doc:"A YAML list of users, each with id, username, email, password_hash, disabled and claims. Read again when it changes."`
 	Postgres *Postgres  `yaml:"postgres" doc:"A PostgreSQL database."`
 	HTTP     *HTTPUsers `yaml:"http" doc:"A service that is asked: POST {username, password}, answered 200 {id, claims} or 401."`
 }
 
-// kind is what the source is, by its field.
-func (s *UserSource) kind() string {
+// defaultName tells sources apart without counting them: another order must not
+// give one the users of another.
+func (s *UserSource) defaultName() string {
 	switch {
 	case s.Postgres != nil:
 		return "postgres"
 	case s.HTTP != nil:
 		return "http"
 	}
-	return "file"
+	return filepath.Base(string(s.File))
 }
 
 // Postgres is a PostgreSQL database with users in it. After Load, url has the

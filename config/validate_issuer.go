@@ -36,11 +36,18 @@ func (v *validator) audience(path string, is *Issuer) {
 }
 
 func (v *validator) keys(path string, is *Issuer) {
-	if len(is.Keys) == 0 && is.JWKSFile == "" && is.KeyRing == nil {
-		v.fault(path+".keys", "is missing: without keys, jwks_file and key_ring no token can be verified")
+	sets := count([]bool{is.JWKSFile != "", is.JWKSURL != "", is.Discovery})
+	if len(is.Keys) == 0 && sets == 0 && is.KeyRing == nil {
+		v.fault(path+".keys", "is missing: no token can be verified without keys, jwks_file, jwks_url, discovery or key_ring")
 	}
-	if is.JWKSFile != "" && len(is.Algorithms) == 0 {
-		v.fault(path+".algorithms", "is empty: name those that keys of jwks_file may be used with, as in [RS256, ES256]")
+	if sets > 0 && len(is.Algorithms) == 0 {
+		v.fault(path+".algorithms", "is empty: name those that keys of a set may be used with, as in [RS256, ES256]")
+	}
+	if is.Discovery && is.Issuer == "" {
+		v.fault(path+".issuer", "is empty, and discovery finds the keys by it")
+	}
+	if is.JWKSURL != "" && is.Discovery {
+		v.fault(path+".discovery", "jwks_url is set too: keep one of the two")
 	}
 	kids := map[string]string{}
 	for i := range is.Keys {

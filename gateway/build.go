@@ -45,6 +45,7 @@ type parts struct {
 	stored   *auth.StoredAPIKeys
 	store    *tokenStore
 	rings    *rings
+	remotes  *remotes
 	hasher   *users.Hasher
 	observer func(route string) proxy.Observer
 	renewal  func(issuer string, result auth.RenewResult)

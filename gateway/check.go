@@ -40,7 +40,7 @@ func Check(cfg *config.Config, found config.Problems) (warnings []string, err er
 func apart(cfg *config.Config, log *slog.Logger) parts {
 	hasher, _ := users.NewHasher(1) // one is a limit that it takes
 	return parts{
-		list: newList(), stored: &auth.StoredAPIKeys{}, store: &tokenStore{}, rings: newRings(commandRings{cfg, log}, log), hasher: hasher,
+		list: newList(), stored: &auth.StoredAPIKeys{}, store: &tokenStore{}, rings: newRings(commandRings{cfg, log}, log), remotes: newRemotes(commandRings{cfg, log}, log), hasher: hasher,
 		observer: func(string) proxy.Observer { return uncounted{} },
 		renewal:  func(string, auth.RenewResult) {},
 		grant:    func(string, string, auth.Reason) {},
@@ -87,5 +87,6 @@ func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, l
 		return err
 	}
 	p.list.Current(now)
+	p.remotes.load(ctx)
 	return p.rings.load(ctx)
 }

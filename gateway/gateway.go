@@ -77,7 +77,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	}
 	opened := &tokenStore{}
 	g.parts = parts{
-		list: g.list, stored: &auth.StoredAPIKeys{}, store: opened, rings: newRings(opened, g.log.Logger), hasher: hasher,
+		list: g.list, stored: &auth.StoredAPIKeys{}, store: opened, rings: newRings(opened, g.log.Logger), remotes: newRemotes(opened, g.log.Logger), hasher: hasher,
 		observer: func(route string) proxy.Observer { return g.metrics.Route(route) },
 		renewal:  g.metrics.Renewal, grant: g.metrics.Grant, replayed: g.metrics.Replayed, log: g.log.Logger,
 	}
@@ -188,7 +188,11 @@ func (g *Gateway) metricsConfig() metrics.Config {
 		IssuerKeys: func(now time.Time) []metrics.IssuerKeys {
 			var all []metrics.IssuerKeys
 			for _, i := range g.snapshot.Load().issuers {
-				all = append(all, metrics.IssuerKeys{Issuer: i.Name, Keys: len(i.Keys.All()), Age: now.Sub(time.Unix(0, g.loadedAt.Load()))})
+				k := metrics.IssuerKeys{Issuer: i.Name, Keys: len(i.Keys.All()), Age: now.Sub(time.Unix(0, g.loadedAt.Load()))}
+				if remote := published(i.Keys); remote != nil {
+					k.Age, k.Skipped = remote.Age(now), remote.Skipped()
+				}
+				all = append(all, k)
 			}
 			return all
 		},

@@ -59,6 +59,9 @@ func (i *instance) old(now time.Time) bool {
 func keys(issuers []*auth.Issuer) admin.Part {
 	var without []string
 	for _, issuer := range issuers {
+		if remote := published(issuer.Keys); remote != nil && !remote.Tried() {
+			return admin.Part{Name: "keys", State: admin.StateFailing, Detail: "the keys of issuer " + issuer.Name + " are being read"}
+		}
 		if !issuer.Keys.Ready() {
 			without = append(without, issuer.Name)
 		}

@@ -12,14 +12,15 @@ import (
 )
 
 // Issuers returns the issuers of a configuration with their keys, for a command.
-// Key rings are read from the store. The error is config.Problems, or the
-// store's.
+// Key rings are read from the store, published keys from their issuers. The
+// error is config.Problems, or the store's.
 func Issuers(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]*auth.Issuer, error) {
 	b := &builder{cfg: cfg, parts: apart(cfg, log)}
 	issuers := b.issuers()
 	if len(b.problems) > 0 {
 		return nil, b.sorted()
 	}
+	b.parts.remotes.load(ctx)
 	return issuers, b.parts.rings.load(ctx)
 }
 
@@ -52,14 +53,17 @@ func (b *builder) issuers() []*auth.Issuer {
 			MaxTokenBytes: int(c.MaxTokenBytes), MaxTokenLife: c.MaxTokenLife.Std(),
 			SubjectClaim: c.SubjectClaim, Required: c.RequiredClaims, Cookie: c.Cookie,
 		}
+		if c.JWKSURL != "" || c.Discovery {
+			b.remote(path, issuer, c)
+		}
 		if c.KeyRing != nil {
 			b.ring(path+".key_ring", issuer, c.KeyRing)
 		}
-		if s := b.cfg.TokenService; s != nil && s.Issuer == c.Name {
-			b.serve(issuer)
-		}
 		if c.Renew != nil {
 			issuer.Renew = &auth.RenewPolicy{After: c.Renew.After, MaxSession: c.Renew.MaxSession.Std()}
+		}
+		if s := b.cfg.TokenService; s != nil && s.Issuer == c.Name {
+			b.serve(issuer)
 		}
 		issuers = append(issuers, issuer)
 	}
@@ -78,12 +82,29 @@ func (b *builder) ring(path string, issuer *auth.Issuer, c *config.KeyRing) {
 		b.fault(path+field, err)
 		return
 	}
-	ring, err := b.parts.rings.of(issuer, c, key)
+	ring, err := b.parts.rings.ring(issuer, c, key)
 	if err != nil {
 		b.fault(path, err)
 		return
 	}
 	issuer.Keys = ringKeys{issuer.Keys, ring}
+}
+
+// remote adds the keys that the issuer publishes.
+func (b *builder) remote(path string, issuer *auth.Issuer, c config.Issuer) {
+	at := path + ".jwks_url"
+	if c.Discovery {
+		at = path + ".issuer"
+	}
+	if b.faulty(at) || b.faulty(path+".algorithms") {
+		return
+	}
+	remote, err := b.parts.remotes.remote(c)
+	if err != nil {
+		b.fault(at, err)
+		return
+	}
+	issuer.Keys = remoteKeys{issuer.Keys, remote}
 }
 
 // keys are the issuer's own and those of its key set, in this order.

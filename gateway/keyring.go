@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"gatehouse/auth"
@@ -20,96 +19,34 @@ import (
 // four times as long.
 const ringPoll = time.Second
 
-// rings are the key rings of all issuers. They outlive configurations: one that
-// did not change goes on with the keys that it has.
+// rings are the key rings of all issuers.
 type rings struct {
+	*lasting[*keyset.Ring]
 	store keyset.RingStore
 	log   *slog.Logger
-
-	mu      sync.Mutex
-	all     map[string]*ring // by all that it is made of
-	changed chan struct{}    // gets a value when there are rings to be started
-}
-
-type ring struct {
-	*keyset.Ring
-	used bool               // by the configuration that is built or in force
-	stop context.CancelFunc // nil: not running
 }
 
 func newRings(store keyset.RingStore, log *slog.Logger) *rings {
-	return &rings{store: store, log: log, all: map[string]*ring{}, changed: make(chan struct{}, 1)}
+	return &rings{newLasting[*keyset.Ring](), store, log}
 }
 
-// of returns the ring of an issuer, the one that is there if its configuration
+// ring returns the ring of an issuer, the one that is there if its configuration
 // is the same.
-func (r *rings) of(issuer *auth.Issuer, c *config.KeyRing, key []byte) (*keyset.Ring, error) {
+func (r *rings) ring(issuer *auth.Issuer, c *config.KeyRing, key []byte) (*keyset.Ring, error) {
 	cfg := keyset.RingConfig{
 		Issuer: issuer.Name, Algorithm: c.Algorithm, EncryptionKey: key, RotateEvery: c.RotateEvery.Std(), PublishFor: c.PublishFor.Std(),
 		RetireAfter: issuer.MaxTokenLife + 2*issuer.Leeway, Poll: min(ringPoll, c.PublishFor.Std()/4),
 	}
 	name := fmt.Sprint(cfg.Issuer, cfg.Algorithm, sha256.Sum256(key), cfg.RotateEvery, cfg.PublishFor, cfg.RetireAfter)
 	cfg.Store, cfg.Log = r.store, r.log
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.all[name] == nil {
-		made, err := keyset.NewRing(cfg)
-		if err != nil {
-			return nil, err
-		}
-		r.all[name] = &ring{Ring: made}
-	}
-	r.all[name].used = true
-	return r.all[name].Ring, nil
+	return r.of(name, func() (*keyset.Ring, error) { return keyset.NewRing(cfg) })
 }
 
-// settle is called when a configuration is in force, or has been refused: what
-// it used is started, the rest is stopped. Then the next can be built.
-func (r *rings) settle(accepted bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for name, x := range r.all {
-		if keep := x.used && accepted || x.stop != nil && !accepted; !keep {
-			if x.stop != nil {
-				x.stop()
-			}
-			delete(r.all, name)
-		}
-		x.used = false
-	}
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
-}
-
-// Run keeps the rings until ctx is done.
-func (r *rings) Run(ctx context.Context) error {
-	var running sync.WaitGroup
-	defer running.Wait()
-	for {
-		r.mu.Lock()
-		for _, x := range r.all {
-			if x.stop != nil {
-				continue
-			}
-			each, stop := context.WithCancel(ctx)
-			x.stop = stop
-			running.Go(func() { _ = x.Run(each) }) // it ends with its context only
-		}
-		r.mu.Unlock()
-		select {
-		case <-r.changed:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// load reads every ring once, so that none begins without keys.
+// load reads the rings that are not in force yet, so that none begins without
+// its keys.
 func (r *rings) load(ctx context.Context) error {
-	for _, x := range r.all {
-		if err := x.Load(ctx); err != nil {
+	for _, ring := range r.fresh() {
+		if err := ring.Load(ctx); err != nil {
 			return err
 		}
 	}
@@ -134,8 +71,13 @@ func (k ringKeys) Find(kid string) *auth.Key {
 // All returns the ring's keys and the others.
 func (k ringKeys) All() []*auth.Key { return slices.Concat(k.ring.All(), k.Keys.All()) }
 
-// Signer returns the ring's, nil while it cannot be had.
-func (k ringKeys) Signer() *auth.Key { return k.ring.Signer() }
+// Signer returns the ring's; until it has its first, that of the configuration.
+func (k ringKeys) Signer() *auth.Key {
+	if key := k.ring.Signer(); key != nil {
+		return key
+	}
+	return k.Keys.Signer()
+}
 
 // Ready is false while the ring cannot be had.
 func (k ringKeys) Ready() bool { return k.ring.Ready() && k.Keys.Ready() }

@@ -86,19 +86,21 @@ func (g *Gateway) noteRead(files []string) {
 
 // apply builds the snapshot of a configuration and swaps it in.
 func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
+	before := g.snapshot.Load()
 	next, err := build(cfg, g.parts)
+	if err == nil && before != nil { // the first is made before the store is open
+		if err = g.parts.rings.load(ctx); err != nil {
+			err = cfg.Problem("issuers", "a key ring cannot be read: %v", err)
+		}
+		g.parts.remotes.load(ctx)
+	}
 	g.parts.rings.settle(err == nil)
+	g.parts.remotes.settle(err == nil)
 	if err != nil {
 		return err
 	}
-	before := g.snapshot.Load()
 	for _, w := range next.warnings {
 		g.log.Warn("configuration: " + w)
-	}
-	if before != nil { // the first is made before the store is open
-		if err := g.parts.rings.load(ctx); err != nil {
-			g.log.Warn("a key ring could not be read; it is tried again", "error", err)
-		}
 	}
 	files := cfg.Files()
 	if before == nil || !slices.Equal(files, *g.watched.Load()) {

@@ -33,6 +33,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	start(func() error { return g.feed.Run(background) })
 	start(func() error { return g.handler.Run(background) })
 	start(func() error { return g.parts.rings.Run(background) })
+	start(func() error { return g.parts.remotes.Run(background) })
 	if g.load != nil {
 		start(func() error { return g.watch(background) })
 	}

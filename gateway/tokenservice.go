@@ -134,8 +134,10 @@ func (b *builder) signingSecret(i int) (secret, at string, err error) {
 // of the clients, and its revocations outlive the sessions.
 func (b *builder) serve(issuer *auth.Issuer) {
 	c := b.cfg.TokenService
-	if c.RefreshTTL > 0 {
-		issuer.SessionLife = c.MaxSession.Std()
+	// Also while no refresh tokens are issued: those from before may come back.
+	issuer.SessionLife = c.MaxSession.Std()
+	if r := issuer.Renew; r != nil {
+		r.MaxSession = min(r.MaxSession, c.MaxSession.Std())
 	}
 	var keys []*auth.Key
 	for i, client := range c.Clients {

@@ -13,19 +13,23 @@ import (
 func (b *builder) users(sources []config.UserSource) *users.Directory {
 	var all []users.Source
 	before := len(b.problems)
+	ids := map[string]string{} // of users in files, with the file's name
 	for i, c := range sources {
 		path := fmt.Sprintf("token_service.users[%d]", i)
 		var s users.Source
 		var err error
 		switch {
 		case c.File != "":
-			s = b.usersFile(path+".file", c.Name, c.File)
+			s = b.usersFile(path+".file", c, ids)
 		case c.Postgres != nil:
 			s, err = users.NewPostgres(users.PostgresConfig{
 				Name: c.Name, URL: c.Postgres.URL.Reveal(), Query: c.Postgres.Query,
 				Timeout: c.Postgres.Timeout.Std(), MaxConnections: c.Postgres.MaxConnections, Log: b.parts.log,
 			})
 		case c.HTTP != nil:
+			if c.HTTP.LookupURL == "" {
+				b.warnings = append(b.warnings, b.cfg.Problem(path+".http", "has no lookup_url: a user who is disabled there can refresh until max_session").Error())
+			}
 			s, err = users.NewHTTP(users.HTTPConfig{
 				Name: c.Name, URL: c.HTTP.URL, LookupURL: c.HTTP.LookupURL, Timeout: c.HTTP.Timeout.Std(),
 			})
@@ -51,8 +55,8 @@ func (b *builder) users(sources []config.UserSource) *users.Directory {
 }
 
 // usersFile reads a users file. What is wrong with it is told by its own lines.
-func (b *builder) usersFile(path, name string, file config.File) users.Source {
-	f, err := config.LoadUsers(file)
+func (b *builder) usersFile(path string, c config.UserSource, ids map[string]string) users.Source {
+	f, err := config.LoadUsers(c.File)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -63,12 +67,16 @@ func (b *builder) usersFile(path, name string, file config.File) users.Source {
 		return nil
 	}
 	records := make([]users.Record, 0, len(f.Users))
-	for _, u := range f.Users {
+	for i, u := range f.Users {
+		if other := ids[u.ID]; other != "" && other != c.Name { // who asks services by sub would take them for one
+			b.problems = append(b.problems, f.Problem(i, "id", "is that of a user in %s too", other))
+		}
+		ids[u.ID] = c.Name
 		records = append(records, users.Record{
 			ID: u.ID, Username: u.Username, Email: u.Email, PasswordHash: u.PasswordHash.Reveal(), Disabled: u.Disabled, Claims: u.Claims,
 		})
 	}
-	source, err := users.NewFile(name, records)
+	source, err := users.NewFile(c.Name, records)
 	var wrong users.RecordErrors
 	if errors.As(err, &wrong) {
 		for _, e := range wrong {

@@ -34,6 +34,7 @@ var (
 	reloadedTimestamp     = desc("config_reloaded_timestamp_seconds", "Unix time since when the configuration is in force.")
 	issuerKeys            = desc("issuer_keys", "Keys by which tokens of the issuer are verified.", "issuer")
 	issuerKeysAge         = desc("issuer_keys_age_seconds", "Time since the issuer's keys were last read.", "issuer")
+	issuerKeysSkipped     = desc("issuer_keys_skipped", "Keys that the issuer publishes and that are left out: weak, malformed, or for another use.", "issuer")
 	logDropped            = desc("log_lines_dropped_total", "Lines of the log that were lost because nobody read it.")
 	buildInfo             = desc("build_info", "1; the labels say what is running.", "version", "commit", "go")
 )
@@ -60,11 +61,13 @@ type Config struct {
 	IssuerKeys func(now time.Time) []IssuerKeys
 }
 
-// IssuerKeys tells how many keys an issuer has and when they were read.
+// IssuerKeys tells how many keys an issuer has, how many more it publishes, and
+// when they were read.
 type IssuerKeys struct {
-	Issuer string
-	Keys   int
-	Age    time.Duration
+	Issuer  string
+	Keys    int
+	Skipped int
+	Age     time.Duration
 }
 
 // Metrics is every collector of the process.
@@ -197,7 +200,7 @@ type collector struct{ m *Metrics }
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, tokenGrantsTotal, refreshReplays, revocations, revocationAge,
-		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, logDropped, buildInfo,
+		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, issuerKeysSkipped, logDropped, buildInfo,
 	} {
 		ch <- d
 	}
@@ -258,6 +261,7 @@ func (m *Metrics) ask(ch chan<- prometheus.Metric, now time.Time) {
 		for _, k := range m.cfg.IssuerKeys(now) {
 			ch <- gauge(issuerKeys, float64(k.Keys), k.Issuer)
 			ch <- gauge(issuerKeysAge, k.Age.Seconds(), k.Issuer)
+			ch <- gauge(issuerKeysSkipped, float64(k.Skipped), k.Issuer)
 		}
 	}
 }

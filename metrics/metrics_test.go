@@ -31,6 +31,7 @@ var series = map[string]string{
 	"gatehouse_config_reloaded_timestamp_seconds": "",
 	"gatehouse_issuer_keys":                       "issuer",
 	"gatehouse_issuer_keys_age_seconds":           "issuer",
+	"gatehouse_issuer_keys_skipped":               "issuer",
 	"gatehouse_build_info":                        "version,commit,go",
 	"gatehouse_token_grants_total":                "dialect,grant,result",
 	"gatehouse_refresh_replays_total":             "",
@@ -42,7 +43,7 @@ func full() *Metrics {
 		Revocations:   func(k auth.Kind) int { return int(k) * 10 },
 		RevocationAge: func(time.Time) time.Duration { return 1500 * time.Millisecond },
 		IssuerKeys: func(time.Time) []IssuerKeys {
-			return []IssuerKeys{{Issuer: "main", Keys: 3, Age: time.Minute}}
+			return []IssuerKeys{{Issuer: "main", Keys: 3, Skipped: 2, Age: time.Minute}}
 		},
 	})
 	r := m.Route("orders")
@@ -144,6 +145,7 @@ func TestValues(t *testing.T) {
 		`gatehouse_config_reloaded_timestamp_seconds 1.7e+09`,
 		`gatehouse_issuer_keys{issuer="main"} 3`,
 		`gatehouse_issuer_keys_age_seconds{issuer="main"} 60`,
+		`gatehouse_issuer_keys_skipped{issuer="main"} 2`,
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("missing %s", want)

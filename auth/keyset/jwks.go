@@ -70,9 +70,6 @@ func parseJWK(raw []byte, algorithms []string) (*auth.Key, error) {
 	if !jwk.IsPublic() {
 		return nil, fmt.Errorf("kid %q: it is a secret or a private key, which has no place in a key set", jwk.KeyID)
 	}
-	if isROCA(jwk.Key) {
-		return nil, fmt.Errorf("kid %q: it can be factored (CVE-2017-15361)", jwk.KeyID)
-	}
 	alg := jwk.Algorithm
 	if alg == "" {
 		alg = firstFit(jwk.Key, algorithms)
@@ -83,6 +80,9 @@ func parseJWK(raw []byte, algorithms []string) (*auth.Key, error) {
 	key, err := auth.NewVerificationKey(jwk.KeyID, alg, jwk.Key)
 	if err != nil {
 		return nil, fmt.Errorf("kid %q: %w", jwk.KeyID, err)
+	}
+	if isFactorable(jwk.Key) {
+		return nil, fmt.Errorf("kid %q: its modulus can be factored (as in CVE-2017-15361)", jwk.KeyID)
 	}
 	return key, nil
 }
