@@ -40,7 +40,7 @@ type Handler struct {
 	now       func() time.Time
 	transport transports
 	proxy     *httputil.ReverseProxy
-	upgraded  upgraded
+	ongoing   ongoing
 	draining  atomic.Bool // each answer is the last of its connection
 }
 
@@ -57,7 +57,7 @@ func New(cfg Config) (*Handler, error) {
 	if h.now == nil {
 		h.now = time.Now
 	}
-	h.upgraded.conns = make(map[*Exchange]*State)
+	h.ongoing.by = make(map[*Exchange]*State)
 	h.proxy = &httputil.ReverseProxy{
 		Rewrite:        rewrite,
 		Transport:      &h.transport,

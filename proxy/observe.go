@@ -46,6 +46,7 @@ type Exchange struct {
 	outcome  auth.Outcome // where the answer was made here
 	body     requestBody
 	wait     headerWait
+	cut      func()             // ends it from outside; nil: it is not watched
 	cancel   context.CancelFunc // ends the upstream's side; nil: nothing needs to
 	upstream time.Duration      // to the final response header; 0: none came
 	trailer  *http.Response     // whose trailers may come behind the body
@@ -153,7 +154,7 @@ func (x *Exchange) observer() Observer {
 func (x *Exchange) end() {
 	failure := recover()
 	abort := failure != nil
-	x.handler.upgraded.remove(x)
+	x.handler.ongoing.remove(x)
 	x.wait.over()
 	if x.cancel != nil {
 		x.cancel()

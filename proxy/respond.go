@@ -22,6 +22,7 @@ func modifyResponse(res *http.Response) error {
 	if x.decision.RenewalDue && renewable(res.StatusCode) {
 		x.renew(res.Header)
 	}
+	x.watchAnswer(res)
 	return nil
 }
 

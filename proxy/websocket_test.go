@@ -88,7 +88,7 @@ func TestWebSocket(t *testing.T) {
 	if line := g.accessLine(); line["status"] != 101.0 || line["reason"] != "ok" {
 		t.Errorf("logged %v", line)
 	}
-	if n := len(g.handler.upgraded.conns); n != 0 {
+	if n := len(g.handler.ongoing.by); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
 }
@@ -174,11 +174,11 @@ func TestRunEndsWebSockets(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	g.handler.upgraded.mu.Lock()
-	if n := len(g.handler.upgraded.conns); n != 0 {
+	g.handler.ongoing.mu.Lock()
+	if n := len(g.handler.ongoing.by); n != 0 {
 		t.Errorf("Run has returned before %d connections", n)
 	}
-	g.handler.upgraded.mu.Unlock()
+	g.handler.ongoing.mu.Unlock()
 	if _, err := r.ReadByte(); err == nil {
 		t.Error("the connection lives on")
 	}
@@ -222,7 +222,7 @@ func TestWebSocketMeetsANewConfiguration(t *testing.T) {
 			}
 			g := newGateway(t, fresh)
 			conn, r, _ := g.open("Authorization: Bearer " + token(nil))
-			g.handler.upgraded.recheck(g.state, time.Now())
+			g.handler.ongoing.recheck(g.state, time.Now())
 
 			next := first.state
 			first.routes = []*Route{route("ws", "/ws", auth.BearerOnly)}
@@ -230,10 +230,10 @@ func TestWebSocketMeetsANewConfiguration(t *testing.T) {
 			first.routes[0].Policy.Issuers = []*auth.Issuer{g.issuer}
 			first.routes[0].Upstreams = testUpstream
 			next.Routes = first.routes
-			g.handler.upgraded.recheck(must(NewState(next)), time.Now())
+			g.handler.ongoing.recheck(must(NewState(next)), time.Now())
 			if c.reason == "ok" {
 				g.revoked.stale = true // not the credential's fault
-				g.handler.upgraded.recheck(must(NewState(next)), time.Now())
+				g.handler.ongoing.recheck(must(NewState(next)), time.Now())
 				_, _ = io.WriteString(conn, "still here\n")
 				if line, err := r.ReadString('\n'); err != nil {
 					t.Errorf("%q %v", line, err)

@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// stream opens an answer that goes on until the client or the gateway ends it,
+// and reads its first line.
+func stream(t *testing.T, g *gateway, target, bearer string) (*http.Response, *bufio.Reader) {
+	t.Helper()
+	r := must(http.NewRequest(http.MethodGet, g.server.URL+target, nil))
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	res, err := g.server.Client().Do(r)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res, err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	body := bufio.NewReader(res.Body)
+	if line, err := body.ReadString('\n'); line != "data: 1\n" {
+		t.Fatalf("%q %v", line, err)
+	}
+	return res, body
+}
+
+// streaming is a gateway in front of an upstream that says one thing and no
+// more: by chunks, or of a length that never comes.
+func streaming(t *testing.T) *gateway {
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	g := newGateway(t, func(s *setup) {
+		s.routes = []*Route{route("all", "/", auth.BearerOnly), route("open", "/open/", auth.None)}
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			part := "data: 1\n"
+			if strings.HasSuffix(r.URL.Path, "/download") {
+				w.Header().Set("Content-Type", "application/octet-stream")
+				w.Header().Set("Content-Length", "1000000")
+				part += strings.Repeat("x", 100_000) // more than any buffer on the way
+			}
+			_, _ = io.WriteString(w, part)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-over:
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.handler.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return g
+}
+
+// ended waits for the answer's end, which must not look like a good one.
+func ended(t *testing.T, body io.Reader) {
+	t.Helper()
+	began := time.Now()
+	_, err := io.ReadAll(body)
+	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the answer ended well: %v", err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestP17StreamsEndWithTheirCredential(t *testing.T) {
+	for _, target := range []string{"/events", "/download"} {
+		t.Run("revoked "+target, func(t *testing.T) {
+			g := streaming(t)
+			_, body := stream(t, g, target, token(nil))
+			_, other := stream(t, g, target, token(map[string]any{"sid": "s2", "jti": "j2"}))
+			g.revoked.revoke(auth.KindSession, "main", "s1")
+			ended(t, body)
+			line := g.accessLine()
+			if line["reason"] != "token_revoked" || line["result"] != "denied" {
+				t.Errorf("%v", line)
+			}
+			g.handler.ongoing.mu.Lock()
+			if n := len(g.handler.ongoing.by); n != 1 {
+				t.Errorf("%d are watched", n)
+			}
+			g.handler.ongoing.mu.Unlock()
+			_ = other
+		})
+	}
+	t.Run("expired", func(t *testing.T) {
+		g := streaming(t)
+		_, body := stream(t, g, "/events", token(map[string]any{"exp": time.Now().Unix() + 1}))
+		began := time.Now()
+		if _, err := io.ReadAll(body); err == nil || time.Since(began) > 2500*time.Millisecond {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if line := g.accessLine(); line["reason"] != "token_expired" {
+			t.Errorf("%v", line)
+		}
+	})
+}
+
+// What needs no credential, or is over at once, is not watched.
+func TestOnlyLongAnswersWithACredentialAreWatched(t *testing.T) {
+	g := streaming(t)
+	stream(t, g, "/open/events", "")
+	g.handler.ongoing.mu.Lock()
+	defer g.handler.ongoing.mu.Unlock()
+	if n := len(g.handler.ongoing.by); n != 0 {
+		t.Errorf("%d are watched", n)
+	}
+}
+
+func TestStreamsEndWithTheHandler(t *testing.T) {
+	g := streaming(t)
+	_, body := stream(t, g, "/events", token(nil))
+	g.handler.ongoing.close()
+	ended(t, body)
+	// One that begins then ends at once.
+	r := must(http.NewRequest(http.MethodGet, g.server.URL+"/events", nil))
+	r.Header.Set("Authorization", "Bearer "+token(nil))
+	res, err := g.server.Client().Do(r)
+	if err == nil {
+		defer res.Body.Close()
+		ended(t, res.Body)
+	}
+}
