@@ -51,6 +51,10 @@ fuzz: ## every fuzz target for FUZZTIME (1m) each
 		done; \
 	done
 
+.PHONY: faults
+faults: ## break the store under running gateways, ten times in each way
+	go test -count=1 -v -timeout 30m -run . ./test/faults -faults.rounds 10 -faults.hold 3s | grep -v '"msg":"request"'
+
 .PHONY: docs
 docs: ## the generated pages and schema
 	go test -count=1 -run "^TestHouseGenerated" ./test -update

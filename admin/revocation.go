@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"net/http"
 	"time"
 
@@ -30,17 +31,23 @@ type revocationRequest struct {
 	TTL    string `json:"ttl"`
 }
 
-// revocationAnswer is an entry as the API shows it.
+// revocationAnswer is an entry as the API shows it: by its id, or by its key
+// where the store lost the id and a replica wrote the entry back.
 type revocationAnswer struct {
 	Kind   string    `json:"kind"`
-	ID     string    `json:"id"`
+	ID     string    `json:"id,omitempty"`
+	Key    string    `json:"key,omitempty"` // 32 hex digits
 	Issuer string    `json:"issuer,omitempty"`
 	Before time.Time `json:"before,omitzero"`
 	Until  time.Time `json:"until"`
 }
 
 func answerOf(e auth.Revocation) revocationAnswer {
-	return revocationAnswer{Kind: e.Kind.String(), ID: e.ID, Issuer: e.Issuer, Before: e.Before.UTC(), Until: e.Until.UTC()}
+	a := revocationAnswer{Kind: e.Kind.String(), ID: e.ID, Issuer: e.Issuer, Before: e.Before.UTC(), Until: e.Until.UTC()}
+	if e.ByKey.Valid() {
+		a.Key = hex.EncodeToString(e.ByKey[:])
+	}
+	return a
 }
 
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) error {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -152,7 +153,12 @@ func TestListRevocations(t *testing.T) {
 	}
 	f.revoked[3].ID = "not UTF-8: \xff"
 	f.revoked[4] = auth.Revocation{Kind: auth.KindSubject, Issuer: "main", ID: "u", Before: now, Until: now.Add(time.Hour)}
+	byKey := auth.NewRevocationKey(auth.KindSession, "main", "s")
+	f.revoked[6] = auth.Revocation{Kind: auth.KindSession, ByKey: byKey, Until: now}
 	got := list()
+	if got[6] != (revocationAnswer{Kind: "sid", Key: hex.EncodeToString(byKey[:]), Until: now}) || got[5].Key != "" {
+		t.Errorf("an entry that is known by its key: %+v", got[6])
+	}
 	if len(got) != 2000 || got[1999].ID != "1999" || got[4].Kind != "sub" || !got[4].Before.Equal(now) || !got[5].Before.IsZero() {
 		t.Errorf("%d entries, the last %+v, the fifth %+v", len(got), got[len(got)-1], got[4])
 	}

@@ -87,6 +87,10 @@ type Revocation struct {
 	Kind   Kind
 	Issuer string // configured name of the issuer; empty where the kind is not scoped
 	ID     string
+	// ByKey is set for an entry whose names were lost with the store that had
+	// them: a replica that remembered it knew its key alone. Issuer and ID are
+	// empty then.
+	ByKey RevocationKey
 	// Before spares what began in a later second; zero spares nothing.
 	Before time.Time
 	// Until is when the entry can be forgotten, because nothing that it covers
@@ -94,13 +98,20 @@ type Revocation struct {
 	Until time.Time
 }
 
-// RevocationKey names what a [Revocation] covers: the first 128 bits of a
+// RevocationKey names what a [Revocation] covers: the first 125 bits of a
 // SHA-256 over kind, issuer and id, each with its length in front, so that no
-// two of them can run into each other.
+// two of them can run into each other. The last three bits are 0, and room for
+// the kind where entries are kept by the million.
 type RevocationKey [16]byte
 
-// Key returns the name under which the entry is looked up.
-func (r Revocation) Key() RevocationKey { return NewRevocationKey(r.Kind, r.Issuer, r.ID) }
+// Key returns the name under which the entry is looked up, whichever way it is
+// known.
+func (r Revocation) Key() RevocationKey {
+	if r.ByKey != (RevocationKey{}) {
+		return r.ByKey
+	}
+	return NewRevocationKey(r.Kind, r.Issuer, r.ID)
+}
 
 // NewRevocationKey returns the key for an id of an issuer (empty where the
 // kind is not scoped).
@@ -112,8 +123,16 @@ func NewRevocationKey(kind Kind, issuer, id string) RevocationKey {
 		b = append(b, s...)
 	}
 	sum := sha256.Sum256(b)
-	return RevocationKey(sum[:16])
+	return RevocationKey(sum[:16]).masked()
 }
+
+func (k RevocationKey) masked() RevocationKey {
+	k[len(k)-1] &^= 7
+	return k
+}
+
+// Valid reports whether k can be the key of an entry.
+func (k RevocationKey) Valid() bool { return k != RevocationKey{} && k == k.masked() }
 
 // Always is the Before of an entry that spares nothing, in Unix seconds.
 const Always = math.MaxUint32

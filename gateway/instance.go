@@ -43,7 +43,7 @@ func (i *instance) revocations(now time.Time) admin.Part {
 	p := admin.Part{Name: "revocations", State: admin.StateOK}
 	switch {
 	case !i.list.Complete():
-		p.State, p.Detail = admin.StateFailing, "the revocation list has not been read yet: is the store up?"
+		p.State, p.Detail = admin.StateFailing, "the revocation list is not whole yet: is the store up? One that is new is given 1.5 s"
 	case i.old(now):
 		p.State, p.Detail = admin.StateDegraded, "the revocation list is older than revocation.max_staleness: is the store up?"
 	}

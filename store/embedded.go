@@ -106,13 +106,41 @@ func (s *embedded) write(ctx context.Context, e revocation.Event) error {
 			return tx.Bucket(bucketKeys).Delete(e.Key.SHA256[:])
 		}
 		var err error
-		if e.Revocation, err = putRevocation(tx, e.Revocation); err != nil {
+		if e.Revocation, _, err = putRevocation(tx, e.Revocation); err != nil {
 			return err
 		}
 		return trimRevocations(tx, time.Now().Add(-trimSlack))
 	})
 	if err == nil {
 		s.journal.add(e)
+	}
+	return err
+}
+
+// Restore writes in one transaction, and tells those that were lacking.
+func (s *embedded) Restore(ctx context.Context, entries []auth.Revocation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var changed []revocation.Event
+	err := s.update(ctx, func(tx *bbolt.Tx) error {
+		for _, r := range entries {
+			merged, same, err := putRevocation(tx, r)
+			if err != nil {
+				return err
+			}
+			if !same {
+				changed = append(changed, revocation.Event{Op: revocation.Revoked, Revocation: merged})
+			}
+		}
+		if len(changed) == 0 {
+			return errSame
+		}
+		return nil
+	})
+	if err == nil {
+		for _, e := range changed {
+			s.journal.add(e)
+		}
 	}
 	return err
 }
@@ -147,25 +175,26 @@ func (s *embedded) view(ctx context.Context, do func(*bbolt.Tx) error) error {
 	return fmt.Errorf("%w: cannot read its file: %w", ErrUnavailable, err)
 }
 
-// putRevocation returns what the list has now under the entry's name.
-func putRevocation(tx *bbolt.Tx, r auth.Revocation) (auth.Revocation, error) {
+// putRevocation returns what the list has now under the entry's name, and
+// whether that is what it had.
+func putRevocation(tx *bbolt.Tx, r auth.Revocation) (merged auth.Revocation, same bool, err error) {
 	entries, expiry := tx.Bucket(bucketRevocations), tx.Bucket(bucketExpiry)
 	name := []byte(revocationName(r))
 	before, until := r.BeforeSeconds(), r.UntilSeconds()
 	if old := entries.Get(name); len(old) == 8 {
 		oldBefore, oldUntil := binary.BigEndian.Uint32(old), binary.BigEndian.Uint32(old[4:])
-		if err := expiry.Delete(expiryKey(oldUntil, name)); err != nil {
-			return r, err
-		}
 		before, until = max(before, oldBefore), max(until, oldUntil)
+		if same = before == oldBefore && until == oldUntil; !same {
+			err = expiry.Delete(expiryKey(oldUntil, name))
+		}
 	}
-	merged := auth.Revocation{Kind: r.Kind, Issuer: r.Issuer, ID: r.ID}
+	merged = auth.Revocation{Kind: r.Kind, Issuer: r.Issuer, ID: r.ID, ByKey: r.ByKey}
 	setTimes(&merged, before, until)
-	times := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, before), until)
-	if err := entries.Put(name, times); err != nil {
-		return r, err
+	if same || err != nil {
+		return merged, same, err
 	}
-	return merged, expiry.Put(expiryKey(until, name), nil)
+	times := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, before), until)
+	return merged, false, errors.Join(entries.Put(name, times), expiry.Put(expiryKey(until, name), nil))
 }
 
 func expiryKey(until uint32, name []byte) []byte {

@@ -342,7 +342,8 @@ func TestObserve(t *testing.T) {
 	revoke(t, s, "s")
 	storetest.Revocations(t, s)
 	key := auth.APIKey{ID: "app"}
-	if err := errors.Join(s.PutAPIKey(t.Context(), key), s.DeleteAPIKey(t.Context(), key.SHA256), s.Ping(t.Context())); err != nil {
+	if err := errors.Join(s.PutAPIKey(t.Context(), key), s.DeleteAPIKey(t.Context(), key.SHA256), s.Ping(t.Context()),
+		s.Restore(t.Context(), nil)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.APIKeys(t.Context()); err != nil {
@@ -372,7 +373,7 @@ func TestObserve(t *testing.T) {
 	}
 	server.Kill()
 	_ = s.Ping(t.Context())
-	_ = s.Follow(t.Context(), "any 1-1", func(revocation.Event) error { return nil })
+	_ = s.Follow(t.Context(), "any run 1-1", func(revocation.Event) error { return nil })
 	if failed != 2 {
 		t.Errorf("%d of 2 failures were observed", failed)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.etcd.io/bbolt"
 
 	"gatehouse/auth"
@@ -68,7 +70,13 @@ func FuzzParseRevocation(f *testing.F) {
 	f.Add("sid 4 main 8f1c", "4294967295 1790000000")
 	f.Add("api_key 0  web-app", "4294967295 1790000000")
 	f.Add("sub 5 a b c d", "0 0")
-	for _, name := range []string{"", "sid", "sid 4", "sid 4 mai", "sid -1 a", "sid 04 main a", "sid 4 main", "sid 4 main ", "sid +4 main a"} {
+	f.Add("key sid 00112233445566778899aabbccddeef8", "0 1790000000")
+	for _, name := range []string{
+		"", "sid", "sid 4", "sid 4 mai", "sid -1 a", "sid 04 main a", "sid 4 main", "sid 4 main ", "sid +4 main a",
+		"key", "key sid", "key sid 00", "key 4 main a", "key sid 00000000000000000000000000000000",
+		"key sid 00112233445566778899aabbccddeeff", "key sid 00112233445566778899AABBCCDDEEF8", "key sid  0112233445566778899aabbccddeef8",
+		"key sid 00112233445566778899aabbccddeef8 ", "key key 00112233445566778899aabbccddeef8",
+	} {
 		f.Add(name, "1 2")
 	}
 	f.Fuzz(func(t *testing.T, name, times string) {
@@ -76,12 +84,49 @@ func FuzzParseRevocation(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got := revocationName(r); got != name || r.ID == "" || !r.Kind.Valid() {
+		if got := revocationName(r); got != name || (r.ID == "") != r.ByKey.Valid() || !r.Kind.Valid() {
 			t.Errorf("%q became %+v, which is %q", name, r, got)
 		}
 		again, err := parseRevocation(revocationName(r), revocationTimes(r.BeforeSeconds(), r.UntilSeconds()))
 		if r.Until.Unix() < 1<<32-1 && (err != nil || !reflect.DeepEqual(r, again)) {
 			t.Errorf("%+v became %+v: %v", r, again, err)
+		}
+	})
+}
+
+// FuzzParseMessage: an entry of the log is read as what it says or not at all.
+func FuzzParseMessage(f *testing.F) {
+	sum := strings.Repeat("0a", 32)
+	for _, m := range [][5]string{
+		{"1790000000000-0", "revoked", "sid 4 main 8f1c", "times", "4294967295 1790000000"},
+		{"1790000000000-1", "revoked", "key sid 00112233445566778899aabbccddeef8", "times", "0 1790000000"},
+		{"1790000000000-2", "key_put", sum, "record", `{"id":"app","routes":null}`},
+		{"1790000000000-3", "key_deleted", sum, "", ""},
+		{"0-1", "begun", "EPOCH", "", ""},
+		{"x-1", "begun", "EPOCH", "", ""},
+		{"1-1", "revoked", "sid 4 main a", "", ""},
+		{"1-1", "revoked", "sid 4 main a", "key_put", sum},
+		{"1-1", "key_deleted", "0a", "", ""},
+		{"1-1", "", "", "", ""},
+	} {
+		f.Add(m[0], m[1], m[2], m[3], m[4])
+	}
+	f.Fuzz(func(t *testing.T, id, field, value, second, more string) {
+		e, err := parseMessage(redis.XMessage{ID: id, Values: map[string]any{field: value, second: more}})
+		if err != nil {
+			return
+		}
+		ok := false
+		switch e.Op {
+		case 0:
+			ok = field == "begun" || second == "begun"
+		case revocation.Revoked:
+			ok = e.Revocation.Kind.Valid() && revocationName(e.Revocation) != "" && !e.Revocation.Until.IsZero()
+		case revocation.KeyPut, revocation.KeyDeleted:
+			ok = e.Key.ID != "" && strings.Contains(strings.ToLower(value+more), hex.EncodeToString(e.Key.SHA256[:]))
+		}
+		if !ok || e.Time.IsZero() {
+			t.Errorf("%q %q %q %q %q became %+v", id, field, value, second, more, e)
 		}
 	})
 }
@@ -142,13 +187,13 @@ func TestEmbeddedTrims(t *testing.T) {
 	now := time.Now()
 	_ = s.db.Update(func(tx *bbolt.Tx) error {
 		for i := range 150 {
-			if _, err := putRevocation(tx, auth.Revocation{
+			if _, _, err := putRevocation(tx, auth.Revocation{
 				Kind: auth.KindSession, Issuer: "main", ID: fmt.Sprint("old", i), Until: now.Add(-time.Hour),
 			}); err != nil {
 				return err
 			}
 		}
-		_, err := putRevocation(tx, auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: "just over", Until: now.Add(-time.Minute)})
+		_, _, err := putRevocation(tx, auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: "just over", Until: now.Add(-time.Minute)})
 		return err
 	})
 	until := now.Add(-trimSlack + time.Minute)

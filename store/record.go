@@ -14,13 +14,18 @@ import (
 
 // An entry is kept under its name, which holds kind, issuer and id in clear,
 // with the length of the issuer in front, so that no two entries share a name
-// whatever stands in an id (`sid 4 main 8f1c`). Its value is its two times in
-// Unix seconds (`4294967295 1790000000`); see [auth.Always].
+// whatever stands in an id (`sid 4 main 8f1c`). One whose name was lost is kept
+// under kind and key (`key sid 5f…`), the key in 32 hex
+// digits, the last 0 or 8. Its value is its two times in Unix seconds (`4294967295 1790000000`);
+// see [auth.Always].
 //
 // What cannot be read is an error and not passed over: a list that grows stale
 // refuses requests, one with a hole lets them in.
 
 func revocationName(r auth.Revocation) string {
+	if r.ByKey != (auth.RevocationKey{}) {
+		return "key " + r.Kind.String() + " " + hex.EncodeToString(r.ByKey[:])
+	}
 	return r.Kind.String() + " " + strconv.Itoa(len(r.Issuer)) + " " + r.Issuer + " " + r.ID
 }
 
@@ -45,6 +50,9 @@ func parseRevocation(name, times string) (auth.Revocation, error) {
 
 func parseName(name string) (r auth.Revocation, ok bool) {
 	kind, rest, _ := strings.Cut(name, " ")
+	if kind == "key" {
+		return parseByKey(name, rest)
+	}
 	length, rest, _ := strings.Cut(rest, " ")
 	n, err := strconv.Atoi(length)
 	if r.Kind, ok = auth.ParseKind(kind); !ok || err != nil || n < 0 || n >= len(rest) || rest[n] != ' ' {
@@ -52,6 +60,15 @@ func parseName(name string) (r auth.Revocation, ok bool) {
 	}
 	r.Issuer, r.ID = rest[:n], rest[n+1:]
 	return r, r.ID != "" && revocationName(r) == name
+}
+
+func parseByKey(name, rest string) (r auth.Revocation, ok bool) {
+	kind, digits, _ := strings.Cut(rest, " ")
+	if r.Kind, ok = auth.ParseKind(kind); !ok || len(digits) != hex.EncodedLen(len(r.ByKey)) {
+		return r, false
+	}
+	_, err := hex.Decode(r.ByKey[:], []byte(digits))
+	return r, err == nil && r.ByKey.Valid() && revocationName(r) == name
 }
 
 func setTimes(r *auth.Revocation, before, until uint32) {

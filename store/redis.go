@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 )
 
@@ -22,14 +25,21 @@ type redisStore struct {
 	cfg    Config
 	client redis.UniversalClient
 	keys   redisKeys
+	// connections counts those that were made. Only by a new one can it come
+	// to be another server that answers.
+	connections atomic.Uint64
 }
 
 func openRedis(ctx context.Context, cfg Config) (backend, error) {
-	client, err := newClient(cfg)
+	r := &redisStore{cfg: cfg, keys: keysOf(0)}
+	client, err := newClient(cfg, func(context.Context, *redis.Conn) error {
+		r.connections.Add(1)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	r := &redisStore{cfg: cfg, client: client, keys: keysOf(0)}
+	r.client = client
 	if err := r.checkEviction(ctx); errors.Is(err, errEvicts) {
 		return nil, errors.Join(err, client.Close())
 	} else if reply := redis.Error(nil); errors.As(err, &reply) { // it answers; one that does not is asked again
@@ -55,22 +65,35 @@ func (r *redisStore) checkEviction(ctx context.Context) error {
 }
 
 func (r *redisStore) write(ctx context.Context, e revocation.Event) error {
-	script, args := scriptRevoke, []any{rand.Text(), streamRetention.Milliseconds()}
+	if e.Op == revocation.Revoked {
+		return r.writeEntries(ctx, 0, e.Revocation)
+	}
+	script, args := scriptDeleteKey, []any{rand.Text(), streamRetention.Milliseconds()}
 	sum := hex.EncodeToString(e.Key.SHA256[:])
-	switch e.Op {
-	case revocation.KeyPut:
+	args = append(args, sum)
+	if e.Op == revocation.KeyPut {
 		record, err := encodeKey(e.Key)
 		if err != nil {
 			return err
 		}
-		script, args = scriptPutKey, append(args, sum, record)
-	case revocation.KeyDeleted:
-		script, args = scriptDeleteKey, append(args, sum)
-	default:
-		args = append(args, revocationName(e.Revocation), e.Revocation.BeforeSeconds(), e.Revocation.UntilSeconds(),
-			int(trimSlack.Seconds()), trimPerWrite)
+		script, args = scriptPutKey, append(args, record)
 	}
 	_, err := r.evalDurably(ctx, script, r.keys.all(), args...)
+	return err
+}
+
+func (r *redisStore) Restore(ctx context.Context, entries []auth.Revocation) error {
+	return r.writeEntries(ctx, healingTime, entries...)
+}
+
+// writeEntries runs scriptRevoke; more is for how long more are to be waited
+// for.
+func (r *redisStore) writeEntries(ctx context.Context, more time.Duration, entries ...auth.Revocation) error {
+	args := []any{rand.Text(), streamRetention.Milliseconds(), int(trimSlack.Seconds()), trimPerWrite, more.Milliseconds()}
+	for _, e := range entries {
+		args = append(args, revocationName(e), e.BeforeSeconds(), e.UntilSeconds())
+	}
+	_, err := r.evalDurably(ctx, scriptRevoke, r.keys.all(), args...)
 	return err
 }
 
@@ -110,7 +133,7 @@ func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) 
 	if err := r.checkEviction(ctx); errors.Is(err, errEvicts) {
 		return "", err
 	}
-	at, err := r.position(ctx)
+	at, _, err := r.place(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -124,7 +147,7 @@ func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) 
 	if err != nil {
 		return "", err
 	}
-	return at, r.scan(ctx, r.keys.entries, func(name, times string) error {
+	return at.position(), r.scan(ctx, r.keys.entries, func(name, times string) error {
 		entry, err := parseRevocation(name, times)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -132,17 +155,6 @@ func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) 
 		return yield(revocation.Event{Op: revocation.Revoked, Revocation: entry})
 	})
 }
-
-// position is the epoch and the id of the log's last entry.
-func (r *redisStore) position(ctx context.Context) (revocation.Position, error) {
-	at, err := r.eval(ctx, scriptPosition, []string{r.keys.epoch, r.keys.stream}, rand.Text())
-	if err != nil {
-		return "", err
-	}
-	return position(at[0], at[1]), nil
-}
-
-func position(epoch, id string) revocation.Position { return revocation.Position(epoch + " " + id) }
 
 // scan yields a hash's fields and values. One that is there throughout comes
 // at least once.

@@ -44,8 +44,9 @@ func wantUnavailable(t testing.TB, err error, saying string) {
 // the connection instead of passing on the reply to the next command that
 // holds a word.
 type lossy struct {
-	addr string
-	word atomic.Pointer[string]
+	addr   string
+	server atomic.Pointer[string]
+	word   atomic.Pointer[string]
 }
 
 func newLossy(t testing.TB, server string) *lossy {
@@ -55,13 +56,14 @@ func newLossy(t testing.TB, server string) *lossy {
 	}
 	t.Cleanup(func() { ln.Close() })
 	p := &lossy{addr: ln.Addr().String()}
+	p.server.Store(&server)
 	go func() {
 		for {
 			client, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go p.pass(client, server)
+			go p.pass(client, *p.server.Load())
 		}
 	}()
 	return p
@@ -193,7 +195,7 @@ func TestR13Hang(t *testing.T) {
 				"revoke":   func() error { return s.Revoke(t.Context(), storetest.Session("s")) },
 				"ping":     func() error { return s.Ping(t.Context()) },
 				"snapshot": func() error { _, err := s.Snapshot(t.Context(), nil); return err },
-				"follow":   func() error { return s.Follow(t.Context(), "epoch 1-1", nil) },
+				"follow":   func() error { return s.Follow(t.Context(), "epoch run 1-1", nil) },
 			} {
 				began := time.Now()
 				wantUnavailable(t, call(), "")

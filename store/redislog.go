@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,83 +14,149 @@ import (
 	"gatehouse/auth/revocation"
 )
 
+// place is a place in the log.
+type place struct {
+	epoch string
+	run   string // id of the server's run
+	id    string
+}
+
+func (p place) position() revocation.Position {
+	return revocation.Position(p.epoch + " " + p.run + " " + p.id)
+}
+
+func parsePosition(at revocation.Position) (p place, ok bool) {
+	parts := strings.Split(string(at), " ")
+	if len(parts) != 3 {
+		return p, false
+	}
+	return place{parts[0], parts[1], parts[2]}, true
+}
+
+// place is that of the log's last entry. Settling is for how long the list is.
+func (r *redisStore) place(ctx context.Context) (p place, settling time.Duration, err error) {
+	reply, err := r.eval(ctx, scriptPosition, r.keys.all(), rand.Text(), settleTime.Milliseconds())
+	if err != nil {
+		return p, 0, err
+	}
+	ms, err := strconv.ParseInt(reply[3], 10, 64)
+	return place{reply[0], reply[1], reply[2]}, time.Duration(ms) * time.Millisecond, err
+}
+
 func (r *redisStore) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
-	epoch, id, ok := strings.Cut(string(from), " ")
-	if !ok {
+	f := follower{redisStore: r, block: -1}
+	var ok bool
+	if f.at, ok = parsePosition(from); !ok {
 		return revocation.ErrGap
 	}
 	for {
-		asked := time.Now()
-		entries, err := r.read(ctx, id)
-		if err != nil {
-			r.cfg.Observe("follow", time.Since(asked), err)
-			return err
-		}
-		next := id
-		for _, m := range entries {
-			e, err := parseMessage(m)
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-			next, e.Position = m.ID, position(epoch, m.ID)
-			if e.Op == 0 { // where a log begins
-				continue
-			}
-			if err := yield(e); err != nil {
-				return err
-			}
-		}
-		checking := time.Now()
-		err = r.check(ctx, epoch, id)
-		r.cfg.Observe("follow", time.Since(checking), err)
-		if err != nil {
-			return err
-		}
-		// The server cannot have answered before it was asked, nor with
-		// nothing before it had waited.
-		if len(entries) == 0 {
-			asked = asked.Add(r.cfg.PollEvery)
-		}
-		id = next
-		current := revocation.Event{Op: revocation.Current, Time: asked, Position: position(epoch, id)}
-		if err := yield(current); err != nil {
+		if err := f.round(ctx, yield); err != nil {
 			return err
 		}
 	}
 }
 
-// read waits up to Config.PollEvery for what comes after the id.
-func (r *redisStore) read(ctx context.Context, id string) ([]redis.XMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.PollEvery+r.cfg.Timeout)
+// follower is one call of Follow.
+type follower struct {
+	*redisStore
+	at      place
+	block   time.Duration // how long to wait for something to come; negative: not at all
+	known   uint64        // connections when the server was last asked who it is; 0: never
+	settled time.Time     // when the list is
+}
+
+// round reads what has come, and tells it and how whole the list is.
+func (f *follower) round(ctx context.Context, yield func(revocation.Event) error) error {
+	asked := time.Now()
+	entries, err := f.read(ctx)
+	if err != nil {
+		f.cfg.Observe("follow", time.Since(asked), err)
+		return err
+	}
+	next := f.at
+	for _, m := range entries {
+		e, err := parseMessage(m)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		next.id = m.ID
+		e.Position = next.position()
+		if e.Op == 0 { // where a log begins
+			continue
+		}
+		if err := yield(e); err != nil {
+			return err
+		}
+	}
+	checking := time.Now()
+	healing, err := f.check(ctx)
+	f.cfg.Observe("follow", time.Since(checking), err)
+	if err != nil {
+		return err
+	}
+	// The server cannot have answered before it was asked, nor with nothing
+	// before it had waited.
+	if len(entries) == 0 {
+		asked = asked.Add(max(f.block, 0))
+	}
+	f.at, f.block = next, f.cfg.PollEvery
+	beat := revocation.Event{Op: revocation.Current, Time: asked, Healing: healing, Position: next.position()}
+	if settling := time.Until(f.settled); settling > 0 {
+		beat.Op = revocation.Settling
+		f.block = min(f.block, settling+time.Millisecond) // 0 would be for ever
+	}
+	if len(entries) == batch { // there may be more, from before it was asked
+		return nil
+	}
+	return yield(beat)
+}
+
+// read reads what comes after the place, and waits for it as long as block
+// says.
+func (f *follower) read(ctx context.Context) ([]redis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(f.block, 0)+f.cfg.Timeout)
 	defer cancel()
-	streams, err := r.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{r.keys.stream, id}, Count: batch, Block: r.cfg.PollEvery,
+	streams, err := f.client.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{f.keys.stream, f.at.id}, Count: batch, Block: f.block,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, r.failed(err)
+		return nil, f.failed(err)
 	}
 	return streams[0].Messages, nil
 }
 
-// check returns ErrGap unless the log is still the same and still holds the
-// entry that was read from. Where that one is, nothing after it was trimmed;
-// and a log that was set back, or lost its end in a failover, and grew again,
-// does not have it.
-func (r *redisStore) check(ctx context.Context, epoch, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+// check returns ErrGap unless the log is still the same, at the same server,
+// and still holds the entry that was read from. Where that one is, nothing
+// after it was trimmed; and a log that was set back, or lost its end in a
+// failover, and grew again, does not have it. Another server may lack what
+// nobody has read yet, even so. Healing is whether entries are being written
+// back.
+func (f *follower) check(ctx context.Context) (healing bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
-	pipe := r.client.Pipeline()
-	now, there := pipe.Get(ctx, r.keys.epoch), pipe.XRange(ctx, r.keys.stream, id, id)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return r.failed(err)
+	pipe := f.client.Pipeline()
+	epoch, there := pipe.Get(bounded, f.keys.epoch), pipe.XRange(bounded, f.keys.stream, f.at.id, f.at.id)
+	mark := pipe.Get(bounded, f.keys.healing)
+	if _, err := pipe.Exec(bounded); err != nil && !errors.Is(err, redis.Nil) {
+		return false, f.failed(err)
 	}
-	if now.Val() != epoch || len(there.Val()) == 0 {
-		return revocation.ErrGap
+	if epoch.Val() != f.at.epoch || len(there.Val()) == 0 {
+		return false, revocation.ErrGap
 	}
-	return nil
+	if connections := f.connections.Load(); connections != f.known {
+		at, settling, err := f.place(ctx)
+		if err != nil {
+			return false, err
+		}
+		if at.run != f.at.run {
+			return false, revocation.ErrGap
+		}
+		f.known, f.settled = connections, time.Now().Add(settling)
+	}
+	return mark.Val() != "", nil
 }
 
 // parseMessage reads one entry of the log. Op is 0 where the log begins.

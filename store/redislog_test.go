@@ -20,10 +20,10 @@ func TestStreamTrimming(t *testing.T) {
 	s := open(t, store.Config{URL: server.URL()})
 	old := time.Now().Add(-time.Hour).UnixMilli()
 	first := storetest.Position(t, s)
-	epoch, _, _ := strings.Cut(string(first), " ")
+	log := string(first)[:strings.LastIndex(string(first), " ")]
 	server.Do(t, "DEL", streamKey)
 	position := func(n int) revocation.Position {
-		return revocation.Position(fmt.Sprintf("%s %d-0", epoch, old+int64(n)))
+		return revocation.Position(fmt.Sprintf("%s %d-0", log, old+int64(n)))
 	}
 	for i := range 300 {
 		server.Do(t, "XADD", streamKey, strconv.FormatInt(old+int64(i), 10)+"-0", "revoked", "sid 4 main a", "times", "1 2")
@@ -62,6 +62,18 @@ func TestCurrent(t *testing.T) {
 	})
 	if !errors.Is(err, enough) {
 		t.Error(err)
+	}
+}
+
+// TestCurrentAfterAll: a follower that is far behind is not told that the list
+// is current before it was told all that was there.
+func TestCurrentAfterAll(t *testing.T) {
+	server := storetest.StartRedis(t)
+	s := open(t, store.Config{URL: server.URL()})
+	from := storetest.Position(t, s)
+	server.Do(t, "EVAL", "for i = 1, 2500 do redis.call('XADD', KEYS[1], '*', 'revoked', 'sid 4 main '..i, 'times', '1 4000000000') end", "1", streamKey)
+	if got := storetest.Collect(t, s, from, 0); len(got) != 2500 {
+		t.Errorf("told that it is whole after %d of 2500 entries", len(got))
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -92,8 +93,8 @@ func addresses(hosts string, scheme redisScheme) ([]string, error) {
 
 // newClient returns a client of which every exchange is bounded, and which
 // runs each command once: the feed and the callers repeat what failed, and
-// know when to stop.
-func newClient(cfg Config) (redis.UniversalClient, error) {
+// know when to stop. Connected is called for each connection that it makes.
+func newClient(cfg Config, connected func(context.Context, *redis.Conn) error) (redis.UniversalClient, error) {
 	opts, err := redisOptions(cfg.URL)
 	if err != nil {
 		return nil, err
@@ -110,6 +111,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 	opts.MaxActiveConns = 32
 	opts.PipelinePoolSize = -1
 	opts.DisableIdentity = true // CVE-2025-29923, and one right less
+	opts.OnConnect = connected
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	logging.Disable() // for the whole process: what it would print comes back as errors
 	return redis.NewUniversalClient(opts), nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 	"gatehouse/auth/token"
 )
@@ -78,6 +79,11 @@ func (r *remote) Follow(ctx context.Context, from revocation.Position, yield fun
 
 func (r *remote) write(ctx context.Context, e revocation.Event) error {
 	_, err := r.call(ctx, socketRequest{Op: "write", Event: e}, nil)
+	return err
+}
+
+func (r *remote) Restore(ctx context.Context, entries []auth.Revocation) error {
+	_, err := r.call(ctx, socketRequest{Op: "restore", Entries: entries}, nil)
 	return err
 }
 

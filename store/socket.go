@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 	"gatehouse/auth/token"
 )
@@ -23,6 +24,7 @@ import (
 type socketRequest struct {
 	Op       string // what is asked; the fields are those that it needs
 	Event    revocation.Event
+	Entries  []auth.Revocation
 	From     revocation.Position
 	Session  token.Session // or as much of it as says which
 	Rotation token.Rotation
@@ -143,6 +145,8 @@ func (s *embedded) do(ctx context.Context, ask socketRequest, yield func(revocat
 		err = s.ping(ctx)
 	case "write":
 		err = s.write(ctx, ask.Event)
+	case "restore":
+		err = s.Restore(ctx, ask.Entries)
 	case "snapshot":
 		reply.Position, err = s.Snapshot(ctx, yield)
 	case "follow":

@@ -53,6 +53,7 @@ type backend interface {
 	// sessions returns at most maxListed, of those that are not over, in any order.
 	sessions(ctx context.Context, issuer, subject string) ([]token.Session, error)
 	write(context.Context, revocation.Event) error
+	// Restore is given entries that are in force.
 	ping(context.Context) error
 	close() error
 }
@@ -89,7 +90,7 @@ type Config struct {
 // round of following a log, less the time spent waiting for something to come.
 func Operations() []string {
 	return []string{
-		"revoke", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping",
+		"revoke", "restore", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping",
 		"session_put", "session", "session_rotate", "session_end", "sessions",
 		"login_take", "login_return", "keyring", "keyring_put",
 	}
@@ -183,10 +184,31 @@ func (s *Store) Revoke(ctx context.Context, r auth.Revocation) error {
 	})
 }
 
+// Restore writes entries back that the store has lost: see [revocation.Source].
+// They may be known by their keys alone. The error is as of Revoke; what is over
+// is left out.
+func (s *Store) Restore(ctx context.Context, entries []auth.Revocation) error {
+	now := time.Now()
+	var inForce []auth.Revocation
+	for _, r := range entries {
+		if !r.Until.After(now) {
+			continue
+		}
+		if err := validateRevocation(r, now); err != nil {
+			return err
+		}
+		inForce = append(inForce, r)
+	}
+	return s.observed("restore", func() error { return s.backend.Restore(ctx, inForce) })
+}
+
 func validateRevocation(r auth.Revocation, now time.Time) error {
 	switch {
 	case !r.Kind.Valid():
 		return fmt.Errorf("%w: unknown kind of revocation", ErrInvalid)
+	case r.ByKey.Valid() && r.ID == "" && r.Issuer == "":
+	case r.ByKey != auth.RevocationKey{}:
+		return fmt.Errorf("%w: an entry has either a name or a key, and the key 125 bits", ErrInvalid)
 	case r.ID == "" || len(r.ID) > maxIDBytes:
 		return fmt.Errorf("%w: the id must have 1 to %d bytes", ErrInvalid, maxIDBytes)
 	case r.Kind.Scoped() && (r.Issuer == "" || len(r.Issuer) > maxNameBytes):
@@ -233,9 +255,10 @@ func (s *Store) PutAPIKey(ctx context.Context, k auth.APIKey) error {
 	if _, err := encodeKey(k); err != nil {
 		return fmt.Errorf("%w: the API key's end must be before the year 10000", ErrInvalid)
 	}
+	revoked := auth.NewRevocationKey(auth.KindAPIKey, "", k.ID)
 	errRevoked := fmt.Errorf("%w: %w", ErrInvalid, auth.ErrAPIKeyRevoked)
 	err := s.Revocations(ctx, func(r auth.Revocation) error {
-		if r.Kind == auth.KindAPIKey && r.ID == k.ID {
+		if r.Key() == revoked {
 			return errRevoked
 		}
 		return nil

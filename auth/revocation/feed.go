@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	minPause   = 20 * time.Millisecond // after the first failure
-	maxPause   = time.Second           // bounds how long the feed is behind after the store is back
+	minPause   = 20 * time.Millisecond  // after the first failure
+	maxPause   = 250 * time.Millisecond // bounds how long the feed is behind after the store is back
+	heldFor    = time.Second            // after that long, a failure is not one more in a row
 	sweepEvery = time.Second
 	sweepPart  = 8 // shards at a time: all of them in half a minute
 )
@@ -21,8 +22,10 @@ const (
 type Feed struct {
 	cfg      FeedConfig
 	position Position // to follow from; empty: a snapshot is needed
+	healing  *healing // nil: there is nothing to write back
 	swept    time.Time
 	failing  bool // the last attempt failed, and that was logged
+	settling bool // the source is, and that was logged
 }
 
 // FeedConfig configures a [Feed]. All but Propagation must be set.
@@ -65,9 +68,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			f.failing = true
 			f.cfg.Log.Error("revocation list: cannot be kept up to date, trying again", "error", err)
 		}
-		// What held for a while was sound, so its end is not one more failure
-		// in a row.
-		if time.Since(began) > 2*maxPause {
+		if time.Since(began) > heldFor {
 			pause = minPause
 		}
 		wait(ctx, pause/2+rand.N(pause/2+1))
@@ -89,22 +90,24 @@ func (f *Feed) once(ctx context.Context) error {
 		if err := f.snapshot(ctx); err != nil {
 			return err
 		}
+		f.announce(ctx)
 	}
-	return f.cfg.Source.Follow(ctx, f.position, f.apply)
+	return f.cfg.Source.Follow(ctx, f.position, func(e Event) error { return f.apply(ctx, e) })
 }
 
-// snapshot makes the mirror and the keys whole. Entries that the source no
-// longer has stay in the mirror, since what was revoked once is never valid
-// again; keys that it no longer has are gone.
+// snapshot fills the mirror and the keys. Entries that the source no longer
+// has stay in the mirror, since what was revoked once is never valid again, and
+// are to be written back; keys that it no longer has are gone.
 func (f *Feed) snapshot(ctx context.Context) error {
 	began := time.Now()
 	var keys []auth.APIKey
 	entries := 0
+	f.healing = newHealing(f.cfg.Mirror)
 	position, err := f.cfg.Source.Snapshot(ctx, func(e Event) error {
 		switch e.Op {
 		case Revoked:
 			entries++
-			f.cfg.Mirror.Put(e.Revocation, time.Now())
+			f.put(e.Revocation, time.Now())
 		case KeyPut:
 			keys = append(keys, e.Key)
 		}
@@ -114,39 +117,54 @@ func (f *Feed) snapshot(ctx context.Context) error {
 		return err
 	}
 	f.cfg.Keys.Replace(keys)
-	f.cfg.Mirror.Current(began)
 	f.position = position
-	f.recovered()
 	f.cfg.Log.Info("revocation list: read",
 		"entries", entries, "api_keys", len(keys), "duration_ms", time.Since(began).Milliseconds())
 	return nil
 }
 
+// put takes an entry that the source has.
+func (f *Feed) put(r auth.Revocation, now time.Time) {
+	f.cfg.Mirror.Put(r, now)
+	if f.healing != nil {
+		f.healing.stored.Put(r, now)
+	}
+}
+
 // apply takes one event while following.
-func (f *Feed) apply(e Event) error {
+func (f *Feed) apply(ctx context.Context, e Event) error {
 	now := time.Now()
+	f.position = e.Position
 	switch e.Op {
 	case Revoked:
-		f.cfg.Mirror.Put(e.Revocation, now)
+		f.put(e.Revocation, now)
 	case KeyPut:
 		f.cfg.Keys.Put(e.Key)
 	case KeyDeleted:
 		f.cfg.Keys.Delete(e.Key.SHA256)
-	case Current:
-		f.cfg.Mirror.Current(e.Time)
-		f.recovered()
+	case Current, Settling:
+		f.beat(e)
 		f.sweep(now)
+		f.heal(ctx)
+		return nil
 	}
-	if e.Op != Current {
-		f.cfg.Propagation(max(0, now.Sub(e.Time)))
-	}
-	f.position = e.Position
+	f.cfg.Propagation(max(0, now.Sub(e.Time)))
 	return nil
 }
 
-func (f *Feed) recovered() {
-	if f.failing {
-		f.failing = false
+// beat notes how whole the list is. One that never was whole waits for what
+// others still write back.
+func (f *Feed) beat(e Event) {
+	if e.Op == Settling || e.Healing && !f.cfg.Mirror.Complete() {
+		if !f.settling {
+			f.settling = true
+			f.cfg.Log.Info("revocation list: waiting for what other replicas may still know; the store is new, or was lost or replaced")
+		}
+		return
+	}
+	f.cfg.Mirror.Current(e.Time)
+	if f.failing || f.settling {
+		f.failing, f.settling = false, false
 		f.cfg.Log.Info("revocation list: up to date again")
 	}
 }

@@ -17,6 +17,7 @@ const (
 	KeyPut                   // Key was added, or replaces the one with its hash
 	KeyDeleted               // the key with the hash Key.SHA256 is gone
 	Current                  // the list is whole as of Time
+	Settling                 // it may lack what replicas know that have not noticed yet that the source lost it
 )
 
 // Event is one thing that a [Source] tells.
@@ -29,6 +30,9 @@ type Event struct {
 	// others it is when the entry was written, by the store's clock, and zero
 	// in a snapshot.
 	Time time.Time
+	// Healing is for Current: replicas are still writing back what the source
+	// lost, so the list is whole for those alone who had it before.
+	Healing bool
 	// Position is where to follow on from after this event. Empty in a
 	// snapshot.
 	Position Position
@@ -42,8 +46,8 @@ type Position string
 func Always() time.Time { return time.Now().Add(100 * 365 * 24 * time.Hour) }
 
 // ErrGap is what following ends with when the position is no longer to be
-// had, because the log was trimmed past it or is another one: a new snapshot
-// is needed.
+// had, because the log was trimmed past it or is another one, or when another
+// server keeps it: a new snapshot is needed.
 var ErrGap = errors.New("the log no longer holds the position that was followed from")
 
 // Source is where a feed reads from.
@@ -54,8 +58,13 @@ type Source interface {
 	// yield ends it and is returned.
 	Snapshot(ctx context.Context, yield func(Event) error) (Position, error)
 	// Follow tells what is written after the position, in its order, as it
-	// comes, and at least every few seconds that the list is current. It
-	// returns when ctx is done, with an error of yield, with ErrGap, or when
-	// the source cannot be read.
+	// comes, and at once and then at least every few seconds that the list is
+	// current, or settling. It returns when ctx is done, with an error of
+	// yield, with ErrGap, or when the source cannot be read.
 	Follow(ctx context.Context, from Position, yield func(Event) error) error
+	// Restore writes entries back that the source has lost, and tells its
+	// followers those that it really lacked. It keeps replicas that start
+	// meanwhile from being Current; for a moment also when there are no
+	// entries, which announces some. It is safe to repeat.
+	Restore(ctx context.Context, entries []auth.Revocation) error
 }

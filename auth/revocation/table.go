@@ -1,8 +1,10 @@
 package revocation
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/auth"
 )
@@ -90,6 +92,19 @@ func (t table) rebuilt(now uint32) (table, [kindMask + 1]int32) {
 
 func newTable(entries int) table { return make(table, max(minSlots, (entries+1)*9/4)) }
 
+// entryOf returns the entry of a slot with that content, which is known by its
+// key alone.
+func entryOf(hi, lo, times uint64) auth.Revocation {
+	e := auth.Revocation{Kind: auth.Kind(lo & kindMask)}
+	binary.BigEndian.PutUint64(e.ByKey[:8], hi)
+	binary.BigEndian.PutUint64(e.ByKey[8:], lo&^kindMask)
+	if before := times >> 32; before != auth.Always {
+		e.Before = time.Unix(int64(before), 0).UTC()
+	}
+	e.Until = time.Unix(int64(times&0xffffffff), 0).UTC()
+	return e
+}
+
 func (s *slot) fill(hi, lo, times uint64) {
 	s.hi.Store(hi)
 	s.times.Store(times)
@@ -101,6 +116,20 @@ func (s *slot) fill(hi, lo, times uint64) {
 func covers(times uint64, begun, now int64) bool {
 	before, until := times>>32, times&0xffffffff
 	return now < int64(until) && (before == auth.Always || begun <= int64(before))
+}
+
+// covers reports whether the table, which may be nil, has an entry that covers
+// all that one with those times would.
+func (t *table) covers(hi, lo, times uint64) bool {
+	if t == nil {
+		return false
+	}
+	s, found := t.find(hi, lo)
+	if !found {
+		return false
+	}
+	have := s.times.Load()
+	return merge(have, times) == have
 }
 
 // merge returns the times that cover what either covers.

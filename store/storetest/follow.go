@@ -24,20 +24,20 @@ func Position(t testing.TB, s *store.Store) revocation.Position {
 }
 
 // Collect follows until n events other than Current have come, or, for n = 0,
-// until it hears that the list is current.
+// until it hears how whole the list is.
 func Collect(t testing.TB, s *store.Store, from revocation.Position, n int) []revocation.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var events []revocation.Event
 	err := s.Follow(ctx, from, func(e revocation.Event) error {
-		if e.Op != revocation.Current {
+		if !beat(e) {
 			events = append(events, e)
 		}
 		if e.Position == "" {
 			return fmt.Errorf("without a position: %+v", e)
 		}
-		if e.Op == revocation.Current && len(events) >= n {
+		if beat(e) && len(events) >= n {
 			return errEnough
 		}
 		return nil
@@ -47,6 +47,9 @@ func Collect(t testing.TB, s *store.Store, from revocation.Position, n int) []re
 	}
 	return events
 }
+
+// beat reports whether an event tells how whole the list is, and nothing new.
+func beat(e revocation.Event) bool { return e.Op == revocation.Current || e.Op == revocation.Settling }
 
 func follow(t *testing.T, s *store.Store) {
 	check(t, s.Revoke(t.Context(), Session("before")))
@@ -97,7 +100,7 @@ func followFrom(t *testing.T, s *store.Store) {
 	check(t, s.Revoke(t.Context(), Session("once")))
 	told, rounds := 0, 0
 	err := s.Follow(t.Context(), from, func(e revocation.Event) error {
-		if e.Op != revocation.Current {
+		if !beat(e) {
 			told++
 		} else if rounds++; rounds == 3 {
 			return errEnough
@@ -150,7 +153,7 @@ func followConcurrent(t *testing.T, s *store.Store) {
 }
 
 func gap(t *testing.T, s *store.Store) {
-	for _, from := range []revocation.Position{"", "x", "another 1", "another 1-1", Position(t, s) + "9"} {
+	for _, from := range []revocation.Position{"", "x", "another 1", "another run 1-1", Position(t, s) + "9"} {
 		err := s.Follow(t.Context(), from, func(revocation.Event) error { return nil })
 		if !errors.Is(err, revocation.ErrGap) {
 			t.Errorf("from %q: got %v, want ErrGap", from, err)

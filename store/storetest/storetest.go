@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(*testing.T) *store.Store) {
 		"gap":               gap,
 		"yield error":       yieldError,
 		"feed":              feed,
+		"restore":           restore,
+		"restore API keys":  restoreAPIKey,
 
 		"sessions":         sessions,
 		"session list":     sessionList,
