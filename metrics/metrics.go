@@ -175,7 +175,7 @@ func (m *Metrics) Reloaded(ok bool, at time.Time) {
 	}
 }
 
-func loadOrNew[T any](m *sync.Map, name any) *T {
+func loadOrNew[T any, K comparable](m *sync.Map, name K) *T {
 	v, ok := m.Load(name)
 	if !ok {
 		v, _ = m.LoadOrStore(name, new(T))
