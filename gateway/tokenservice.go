@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/auth/endpoint"
@@ -59,7 +60,7 @@ func (b *builder) endpoint(path string, e config.Endpoint, issuer *auth.Issuer, 
 		Engine: engine, Dialect: e.Dialect, Path: e.Path, ClientCredentialsPath: e.ClientCredentialsPath, APIKeyHeader: header,
 		Cookie:    cookie(e, issuer),
 		Observe:   func(operation string, reason auth.Reason) { b.parts.grant(e.Dialect, operation, reason) },
-		PublicURL: publicURL(c, issuer), Issuer: issuer.Issuer, JWKS: func() []byte { return jwks(issuer, b.parts.log) }, Clients: clients,
+		PublicURL: publicURL(c, issuer), Issuer: issuer.Issuer, JWKS: func() []byte { return jwks(issuer, b.parts.log) }, Clients: clients, MaxAge: b.publishedFor(c.Issuer),
 	})
 	if err != nil {
 		b.fault(path, err)
@@ -73,6 +74,17 @@ func (b *builder) endpoint(path string, e config.Endpoint, issuer *auth.Issuer, 
 		routes = append(routes, &proxy.Route{Name: e.Name, Pattern: at, Policy: policy, MaxBodyBytes: endpoint.MaxBodyBytes, Local: served})
 	}
 	return routes
+}
+
+// publishedFor is how long a new key of the issuer is published before it signs;
+// 0 where keys change with the configuration only.
+func (b *builder) publishedFor(issuer string) time.Duration {
+	for _, i := range b.cfg.Issuers {
+		if i.Name == issuer && i.KeyRing != nil {
+			return i.KeyRing.PublishFor.Std()
+		}
+	}
+	return 0
 }
 
 // jwks is the issuer's public keys at this moment.

@@ -47,7 +47,7 @@ func (c *call) run() {
 		text = c.refuse(err)
 	}
 	if err == nil && c.public {
-		h.Set("Cache-Control", "public, max-age=300")
+		h.Set("Cache-Control", "public, max-age="+strconv.FormatInt(seconds(c.endpoint.cfg.MaxAge), 10))
 		h.Set("Access-Control-Allow-Origin", "*") // pages of other sites may read it
 		h.Del("Pragma")
 	}

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/auth/token"
@@ -46,6 +47,9 @@ type Config struct {
 	PublicURL string         // what clients reach the service by; empty: the host that the request names
 	Issuer    string         // `iss` of the tokens; empty: they have none
 	JWKS      func() []byte  // the public keys, as a JSON Web Key Set (RFC 7517 §5)
+	// MaxAge is how long caches may keep the metadata and the keys: no longer
+	// than a new key is published before it signs. 0: five minutes.
+	MaxAge time.Duration
 	Clients   []token.Client // the engine's; what they may do is what there is
 }
 
@@ -92,6 +96,9 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	if u, err := url.Parse(cfg.PublicURL); cfg.PublicURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "") {
 		return nil, fmt.Errorf("endpoint: public URL %q: want one such as https://auth.example.com", cfg.PublicURL)
+	}
+	if cfg.MaxAge <= 0 || cfg.MaxAge > 5*time.Minute {
+		cfg.MaxAge = 5 * time.Minute
 	}
 	e := &Endpoint{cfg: cfg, dialect: d, operations: make(map[string]operation)}
 	for _, o := range d.operations(cfg) {

@@ -2,8 +2,10 @@ package endpoint
 
 import (
 	"crypto/tls"
+	"net/http/httptest"
 	"slices"
 	"testing"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/auth/token"
@@ -105,4 +107,16 @@ func TestWellKnownDocumentsNeedNoAPIKey(t *testing.T) {
 	a := f.send("POST /oauth2/token")
 	f.want(a, 401, `{"error":"invalid_client","error_description":"The API key is missing"}`)
 	f.wantHeader(a, "WWW-Authenticate", `ApiKey header="Api-Key"`)
+}
+
+// Who verifies tokens elsewhere has a new key before it signs.
+func TestKeysAreCachedNoLongerThanTheyArePublished(t *testing.T) {
+	for given, want := range map[time.Duration]string{0: "300", time.Minute: "60", time.Hour: "300"} {
+		f := newFixture(t, "oauth2", func(cfg *Config) { cfg.MaxAge = given })
+		w := httptest.NewRecorder()
+		f.endpoint.ServeLocal(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil), f.caller)
+		if got := w.Header().Get("Cache-Control"); got != "public, max-age="+want {
+			t.Errorf("%s: %s", given, got)
+		}
+	}
 }

@@ -104,6 +104,9 @@ func (e *Engine) begin(ctx context.Context, g PasswordGrant, client *party, s Se
 		return Grant{}, &Error{Reason: auth.UsersUnavailable, Err: fmt.Errorf("source %q: %w", user.Source, err)}
 	}
 	now := e.cfg.Now()
+	if s.Revoked(e.cfg.List, now) { // up to this second, or to a time to come
+		return Grant{}, &Error{Reason: auth.TokenRevoked}
+	}
 	s.Claims, s.Refreshed, s.Expires = claims, now, e.sessionEnd(s.AuthTime)
 	if g.Caller.Address.IsValid() {
 		s.Address = g.Caller.Address.String()

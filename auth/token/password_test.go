@@ -246,6 +246,16 @@ func TestUsersAreNoClients(t *testing.T) {
 	wantNothing(t, "a client with the id of a user", g, err, auth.UsersUnavailable)
 }
 
+// A login that a revocation covers already would give a token that is dead.
+func TestLoginOfARevokedSubject(t *testing.T) {
+	f := newFixture(t)
+	f.list.add(auth.Revocation{Kind: auth.KindSubject, Issuer: "main", ID: "u1", Before: f.clock, Until: f.clock.Add(time.Hour)})
+	g, err := f.Password(ctx, PasswordGrant{Request: from("192.0.2.1"), Username: "jane@example.com", Password: password})
+	wantNothing(t, "within the second", g, err, auth.TokenRevoked)
+	f.wait(time.Second)
+	f.login(from("192.0.2.1"))
+}
+
 func TestLoginIsAudited(t *testing.T) {
 	f := newFixture(t)
 	g := f.login(with("web", ""))
