@@ -44,13 +44,13 @@ type Config struct {
 
 	// For the metadata of oauth2 and its keys.
 
-	PublicURL string         // what clients reach the service by; empty: the host that the request names
-	Issuer    string         // `iss` of the tokens; empty: they have none
-	JWKS      func() []byte  // the public keys, as a JSON Web Key Set (RFC 7517 §5)
+	PublicURL string        // what clients reach the service by; empty: the host that the request names
+	Issuer    string        // `iss` of the tokens; empty: they have none
+	JWKS      func() []byte // the public keys, as a JSON Web Key Set (RFC 7517 §5)
 	// MaxAge is how long caches may keep the metadata and the keys: no longer
 	// than a new key is published before it signs. 0: five minutes.
-	MaxAge time.Duration
-	Clients   []token.Client // the engine's; what they may do is what there is
+	MaxAge  time.Duration
+	Clients []token.Client // the engine's; what they may do is what there is
 }
 
 // Endpoint serves the operations of one dialect.
