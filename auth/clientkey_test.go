@@ -108,4 +108,9 @@ func TestR09RevocationOutlivesRefreshing(t *testing.T) {
 	if err != nil || e.Until.Before(now.Add(720*time.Hour)) {
 		t.Errorf("%v until %s", err, e.Until)
 	}
+	// A single token is not refreshed: its entry need not be kept for longer.
+	e, err = RevocationRequest{Kind: KindToken, ID: "t1"}.Entry([]*Issuer{f.issuer}, now)
+	if err != nil || e.Until.After(now.Add(25*time.Hour)) || e.Until.Before(now.Add(24*time.Hour)) {
+		t.Errorf("a token: %v until %s", err, e.Until)
+	}
 }

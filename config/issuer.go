@@ -9,7 +9,7 @@ type Issuer struct {
 	Audiences      []string `yaml:"audiences" example:"[api]" doc:"One of them must be in the tokens' aud claim."`
 	AnyAudience    bool     `yaml:"any_audience" default:"false" doc:"Accept tokens for any audience, or none. Must be written if audiences is not."`
 	Keys           []Key    `yaml:"keys" doc:"The keys that its tokens are signed with. The first that can sign is the signer, where there is no key_ring."`
-	KeyRing        *KeyRing `yaml:"key_ring" doc:"Signing keys that are made here, kept in the store and shared by its replicas, in addition to keys. Then a key of the ring is the signer, and keys only verify."`
+	KeyRing        *KeyRing `yaml:"key_ring" doc:"Signing keys that are made here, kept in the store and shared by its replicas, in addition to keys. From its first key on the ring is the signer, and keys only verify."`
 	JWKSFile       File     `yaml:"jwks_file" doc:"File with a JSON Web Key Set (RFC 7517) of public keys, in addition to keys. Read again when it changes."`
 	JWKSURL        string   `yaml:"jwks_url" example:"https://auth.example.com/jwks.json" doc:"URL of the issuer's JSON Web Key Set, in addition to keys: https, or http on loopback. It is read every few minutes, and early for a kid that is not known. While it cannot be, the last good set stays for up to 24h, also over a restart."`
 	Discovery      bool     `yaml:"discovery" default:"false" doc:"Find that URL in the issuer's metadata instead (OpenID Connect Discovery, or RFC 8414): issuer is then a URL."`

@@ -249,6 +249,32 @@ func TestWebSocketMeetsANewConfiguration(t *testing.T) {
 	}
 }
 
+// A configuration that changes nothing for it leaves a connection alone, in
+// whatever way its token came.
+func TestWebSocketByCookieOutlivesAReload(t *testing.T) {
+	var next StateConfig
+	g := newGateway(t, func(s *setup) {
+		s.routes = []*Route{route("ws", "/ws", auth.BearerOnly)}
+		s.routes[0].WebSocket = true
+		s.state.Cookies = []string{cookieName}
+		s.upstream = switching
+		next = s.state
+	})
+	g.issuer.Cookie = cookieName
+	conn, r, _ := g.open("Cookie: " + cookieName + "=" + token(nil))
+	next.Gate, next.Observer, next.Renewal = g.state.gate, func(string) Observer { return g.counts }, g.state.renewal
+	next.Routes = []*Route{route("ws", "/ws", auth.BearerOnly)}
+	next.Routes[0].WebSocket = true
+	next.Routes[0].Policy.Issuers = []*auth.Issuer{g.issuer}
+	next.Routes[0].Upstreams = testUpstream
+	g.handler.ongoing.recheck(must(NewState(next)), time.Now())
+	_, _ = io.WriteString(conn, "still here\n")
+	if line, err := r.ReadString('\n'); err != nil {
+		t.Errorf("%q %v", line, err)
+	}
+	conn.Close()
+}
+
 func TestD07NothingIsLeftBehind(t *testing.T) {
 	g := webSocketGateway(t, auth.None)
 	before := runtime.NumGoroutine()

@@ -17,7 +17,7 @@ func TestMetadata(t *testing.T) {
 		cfg.Clients = []token.Client{
 			{ID: "spa", Grants: []token.GrantType{token.GrantRefresh, token.GrantPassword}, Scopes: []string{"write", "read"}},
 			{ID: "job", SecretSHA256: [32]byte{1}, Grants: []token.GrantType{token.GrantClientCredentials, token.GrantPassword}, Scopes: []string{"read"}},
-			{ID: "partner", SecretSHA256: [32]byte{2}, Grants: []token.GrantType{token.GrantClientSecret}},
+			{ID: "partner", Grants: []token.GrantType{token.GrantClientSecret}, Scopes: []string{"of-another-dialect"}},
 		}
 	})
 	for _, method := range []string{"GET", "HEAD"} {

@@ -1,10 +1,12 @@
 package token_test
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"gatehouse/store/storetest"
 	"gatehouse/test/rig"
 )
 
@@ -28,7 +30,11 @@ func (w *world) sh(t *testing.T, line, access, refresh string) (body, status str
 func TestGuideTrayLinxByCurl(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is missing: apt-get install curl")
+		const missing = "curl is missing: apt-get install curl"
+		if os.Getenv(storetest.RequireServices) != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
 	}
 	w := start(t, "memory:", signsRS256, replace("match: /both/", "match: /ma-metrics-wsp-ms/"))
 	const (

@@ -13,6 +13,7 @@ func (w *world) node(t *testing.T, program string) map[string]any {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if err != nil {
+		// Another client for a guide that is followed without it, too.
 		t.Skip("node is missing: apt-get install nodejs")
 	}
 	cmd := exec.Command(path, "testdata/"+program)
