@@ -150,7 +150,7 @@ func (p *program) runDemo(ctx context.Context) error {
 	// Before the lines are printed the log would only be in their way.
 	log := gateway.NewLog(config.Log{Level: "warn", Format: "text"}, p.Err)
 	defer log.Close()
-	gw, err := gateway.New(ctx, gateway.Config{Config: d.config, Log: log, Build: build()})
+	gw, err := gateway.New(ctx, gateway.Config{Config: d.config, Log: log, Build: build(), HashCommand: hashCommand()})
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (p *program) root() *cobra.Command {
 			"  gatehouse serve               # run it",
 	},
 		p.serve(), p.demo(), p.init(), p.check(), p.explain(), p.token(), p.key(), p.user(), p.session(), p.signingKey(), p.config(),
-		p.status(), p.healthcheck(), p.version(), p.completion())
+		p.status(), p.healthcheck(), p.version(), p.completion(), p.hashPasswords())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has it as a verb like the others
 	root.SetIn(p.In)

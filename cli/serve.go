@@ -44,7 +44,7 @@ func (p *program) runServe(ctx context.Context, file string) error {
 	b := build()
 	gw, err := gateway.New(ctx, gateway.Config{
 		Config: cfg, Load: func() (*config.Config, error) { return p.load(file) },
-		Log: log, Build: b,
+		Log: log, Build: b, HashCommand: hashCommand(),
 	})
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func Check(cfg *config.Config, found config.Problems) (warnings []string, err er
 
 // apart are parts that serve nobody and count nowhere.
 func apart(cfg *config.Config, log *slog.Logger) parts {
-	hasher, _ := users.NewHasher(1) // one is a limit that it takes
+	hasher, _ := users.NewHasher(users.HasherConfig{Limit: 1}) // one is a limit that it takes
 	return parts{
 		list: newList(), stored: &auth.StoredAPIKeys{}, store: &tokenStore{}, rings: newRings(commandRings{cfg, log}, log), remotes: newRemotes(commandRings{cfg, log}, log), hasher: hasher,
 		observer: func(string) proxy.Observer { return uncounted{} },

@@ -34,6 +34,10 @@ type Config struct {
 	Load   func() (*config.Config, error) // reads it again
 	Log    *Log
 	Build  Build
+	// HashCommand is the command line of a process that runs users.ServeHashes,
+	// with the program's path in front. Empty: passwords are hashed in this
+	// process.
+	HashCommand []string
 }
 
 // Gateway is one running process's worth of gatehouse.
@@ -71,7 +75,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g := &Gateway{load: cfg.Load, log: cfg.Log, build: cfg.Build, started: time.Now()}
 	g.list = newList()
 	g.metrics = metrics.New(g.metricsConfig())
-	hasher, err := users.NewHasher(1) // until a configuration says how many
+	hasher, err := newHasher(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +104,18 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// newHasher returns one with the least limit, until a configuration says another.
+func newHasher(cfg Config) (*users.Hasher, error) {
+	hc := users.HasherConfig{Limit: 1}
+	if len(cfg.HashCommand) > 0 {
+		var err error
+		if hc.Process, err = users.NewProcess(users.ProcessConfig{Command: cfg.HashCommand, Log: cfg.Log.Logger}); err != nil {
+			return nil, err
+		}
+	}
+	return users.NewHasher(hc)
 }
 
 // open opens the store and makes what depends on it.

@@ -44,6 +44,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if d := g.snapshot.Load().users; d != nil {
 		d.Close()
 	}
+	g.parts.hasher.Close()
 	return errors.Join(err, g.store.Close())
 }
 

@@ -68,14 +68,14 @@ func (f *fakeDelegate) reread(ctx context.Context, s token.Session) (Record, err
 // counting returns a Directory and the kinds of the hashes that it computes.
 func counting(t testing.TB, sources ...Source) (*Directory, *[]shape) {
 	t.Helper()
-	h, err := NewHasher(1)
+	h, err := NewHasher(HasherConfig{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	computed := &[]shape{}
-	h.verify = func(p PasswordHash, password string) bool {
+	h.verify = func(_ context.Context, p PasswordHash, password string) (bool, error) {
 		*computed = append(*computed, p.shape)
-		return p.matches(password)
+		return p.matches(password), nil
 	}
 	d, err := NewDirectory(DirectoryConfig{Sources: sources, Hasher: h, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -205,7 +205,7 @@ func TestA01RefusalsTakeTheSameTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := NewHasher(1)
+	h, err := NewHasher(HasherConfig{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestUnusableHashIsLogged(t *testing.T) {
 }
 
 func TestNewDirectory(t *testing.T) {
-	h, _ := NewHasher(1)
+	h, _ := NewHasher(HasherConfig{Limit: 1})
 	log := slog.New(slog.DiscardHandler)
 	one := mustFile(t, "users.yaml")
 	for name, cfg := range map[string]DirectoryConfig{

@@ -24,9 +24,9 @@ const (
 // Hasher bounds what hashing passwords takes of the machine. There is one for
 // the process, which the configurations share. Who comes first is served first.
 type Hasher struct {
-	// verify is PasswordHash.matches, procs is GOMAXPROCS, but in tests.
-	verify func(h PasswordHash, password string) bool
-	procs  func() int
+	verify  func(ctx context.Context, h PasswordHash, password string) (bool, error)
+	procs   func() int // GOMAXPROCS, but in tests
+	process *Process   // nil: hashes are computed in this one
 
 	mu      sync.Mutex
 	limit   int // as SetLimit was told
@@ -46,13 +46,25 @@ type turn struct {
 	granted chan struct{} // closed when it is its turn
 }
 
-// NewHasher returns a Hasher with that limit; see SetLimit.
-func NewHasher(limit int) (*Hasher, error) {
+// HasherConfig configures a [Hasher].
+type HasherConfig struct {
+	Limit   int      // see SetLimit
+	Process *Process // where hashes are computed; nil: in this process
+}
+
+// NewHasher returns a Hasher, which fails when the limit is no limit.
+func NewHasher(cfg HasherConfig) (*Hasher, error) {
 	h := &Hasher{
-		verify: PasswordHash.matches,
-		procs:  func() int { return runtime.GOMAXPROCS(0) },
+		verify: func(_ context.Context, h PasswordHash, password string) (bool, error) {
+			return h.matches(password), nil
+		},
+		procs:   func() int { return runtime.GOMAXPROCS(0) },
+		process: cfg.Process,
 	}
-	if err := h.SetLimit(limit); err != nil {
+	if cfg.Process != nil {
+		h.verify = cfg.Process.matches
+	}
+	if err := h.SetLimit(cfg.Limit); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -73,15 +85,23 @@ func (h *Hasher) SetLimit(n int) error {
 }
 
 // check reports whether the prepared password is that of the hash. It fails
-// with token.ErrBusy when too many wait already or the wait takes too long, and
-// with ctx's error.
+// with token.ErrBusy when too many wait already or the wait takes too long, with
+// ctx's error, and when the process that hashes fails.
 func (h *Hasher) check(ctx context.Context, p PasswordHash, password string) (bool, error) {
 	l := p.load()
 	if err := h.acquire(ctx, l); err != nil {
 		return false, err
 	}
 	defer h.release(l)
-	return h.verify(p, password), nil
+	return h.verify(ctx, p, password)
+}
+
+// Close ends the process that hashes, if there is one. Nothing is to be checked
+// any more.
+func (h *Hasher) Close() {
+	if h.process != nil {
+		h.process.Close()
+	}
 }
 
 func (p PasswordHash) load() load {

@@ -18,20 +18,20 @@ import (
 // the most that were computed at once.
 func slow(t testing.TB, limit, procs int, each time.Duration) (h *Hasher, most *atomic.Int64) {
 	t.Helper()
-	h, err := NewHasher(limit)
+	h, err := NewHasher(HasherConfig{Limit: limit})
 	if err != nil {
 		t.Fatal(err)
 	}
 	most = new(atomic.Int64)
 	var now atomic.Int64
 	h.procs = func() int { return procs }
-	h.verify = func(PasswordHash, string) bool {
+	h.verify = func(context.Context, PasswordHash, string) (bool, error) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
 		time.Sleep(each)
-		return true
+		return true, nil
 	}
 	return h, most
 }
@@ -179,7 +179,7 @@ func TestHasherGoesOnWhenTheFirstLeaves(t *testing.T) {
 
 func TestSetLimit(t *testing.T) {
 	for _, n := range []int{0, -1} {
-		if _, err := NewHasher(n); err == nil {
+		if _, err := NewHasher(HasherConfig{Limit: n}); err == nil {
 			t.Errorf("a limit of %d is taken", n)
 		}
 	}
@@ -204,7 +204,7 @@ func TestSetLimit(t *testing.T) {
 // A flood of logins takes what the Hasher gives it: the time of a request beside
 // it is a metric of the benchmark.
 func BenchmarkFlood(b *testing.B) {
-	h, err := NewHasher(runtime.GOMAXPROCS(0))
+	h, err := NewHasher(HasherConfig{Limit: runtime.GOMAXPROCS(0)})
 	if err != nil {
 		b.Fatal(err)
 	}
