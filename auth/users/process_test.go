@@ -178,6 +178,22 @@ func TestProcessEnds(t *testing.T) {
 			t.Errorf("%d processes are kept", n)
 		}
 	})
+	t.Run("idle, as the next comes", func(t *testing.T) {
+		p, _ := outside(t)
+		hash := hashOf(t, "x")
+		if _, err := p.matches(t.Context(), hash, "x"); err != nil {
+			t.Fatal(err)
+		}
+		retiring := p.idle[0]
+		retiring.retire.Stop() // its time is over; forget is about to be called
+		if ok, err := p.matches(t.Context(), hash, "x"); !ok || err != nil || p.pids()[0] == retiring.cmd.Process.Pid {
+			t.Errorf("asked of one that is about to end: %v, %v", ok, err)
+		}
+		p.forget(retiring)
+		if n := len(p.pids()); n != 1 {
+			t.Errorf("%d processes are kept", n)
+		}
+	})
 	t.Run("killed", func(t *testing.T) {
 		p, _ := outside(t)
 		hash := hashOf(t, "x")
@@ -211,15 +227,34 @@ func TestProcessEnds(t *testing.T) {
 }
 
 func TestProcessThatCannotStart(t *testing.T) {
-	p, log := outside(t, filepath.Join(t.TempDir(), "nothing-here"))
-	for range 2 {
-		if ok, err := p.matches(t.Context(), hashOf(t, "x"), "x"); !ok || err != nil {
-			t.Errorf("it is not hashed here instead: %v, %v", ok, err)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	p, log := outside(t, program, workerArg)
+	hash := hashOf(t, "x")
+	hashes := func(times, said int) {
+		t.Helper()
+		for range times {
+			if ok, err := p.matches(t.Context(), hash, "x"); !ok || err != nil {
+				t.Errorf("it is not hashed here instead: %v, %v", ok, err)
+			}
+		}
+		if n := strings.Count(log.String(), "hashes passwords at low priority"); n != said {
+			t.Errorf("said %d times, want %d:\n%s", n, said, log)
 		}
 	}
-	if n := strings.Count(log.String(), "hashes passwords at low priority"); n != 1 {
-		t.Errorf("said %d times:\n%s", n, log)
+	hashes(2, 1)
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
 	}
+	hashes(1, 1)
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	p.forget(p.idle[0])
+	hashes(2, 2)
 	if _, err := NewProcess(ProcessConfig{Log: p.cfg.Log}); err == nil {
 		t.Error("one without a command is taken")
 	}
