@@ -10,7 +10,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 ARG COMMIT=unknown
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X gatehouse/cli.version=${VERSION} -X gatehouse/cli.commit=${COMMIT}" -o /out/gatehouse .
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X gatehouse/cli.version=${VERSION} -X gatehouse/cli.commit=${COMMIT}" -o /out/gatehouse .
 RUN mkdir -p /out/data
 
 FROM ${BASE_IMAGE}

@@ -2,6 +2,9 @@ package admin
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"strings"
 	"time"
@@ -21,6 +24,9 @@ type ExplainRequest struct {
 	Target  string          `json:"target"` // path and query as on the request line
 	Host    string          `json:"host"`   // empty: localhost
 	Headers []ExplainHeader `json:"headers"`
+	// ClientCertificate is the chain in PEM that the client has shown; empty:
+	// none. Its key is not asked for.
+	ClientCertificate string `json:"client_certificate"`
 }
 
 // ExplainHeader is one header line. Names may repeat.
@@ -61,7 +67,29 @@ func (e ExplainRequest) HTTP() (*http.Request, error) {
 		return nil, malformed("the request cannot be read: method, target or a header is malformed")
 	}
 	r.RemoteAddr = "127.0.0.1:0"
+	if e.ClientCertificate != "" {
+		chain, err := certificates(e.ClientCertificate)
+		if err != nil {
+			return nil, err
+		}
+		r.TLS = &tls.ConnectionState{PeerCertificates: chain}
+	}
 	return r, nil
+}
+
+// certificates reads a chain, whose first certificate is the client's.
+func certificates(text string) (chain []*x509.Certificate, err error) {
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if block.Type != "CERTIFICATE" || err != nil {
+			return nil, malformed("client_certificate: there is something else than certificates in it")
+		}
+		chain = append(chain, c)
+	}
+	if len(chain) == 0 {
+		return nil, malformed("client_certificate: want certificates in PEM")
+	}
+	return chain, nil
 }
 
 // notFieldValue reports whether a character may not be in a field value

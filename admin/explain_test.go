@@ -32,6 +32,8 @@ func TestExplainDefaults(t *testing.T) {
 func TestExplainRefuses(t *testing.T) {
 	for _, body := range []string{
 		`{}`,
+		`{"target":"/","client_certificate":"x"}`,
+		`{"target":"/","client_certificate":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}`,
 		`{"target":"orders"}`,
 		`{"target":"/a b"}`,
 		`{"target":"/a HTTP/1.1\r\nX: y\r\n\r\n"}`,

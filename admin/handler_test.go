@@ -34,6 +34,7 @@ type fake struct {
 	sessions  []token.Session
 	ended     []string
 	storeErr  error
+	listErr   error // of the revocation list, where memory is unsure
 	reloadErr error
 	reloads   int
 	explained *http.Request

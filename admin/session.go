@@ -51,7 +51,11 @@ func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request) error {
 			return h.storeFailed("sessions", err)
 		}
 		for _, s := range sessions {
-			if !s.Revoked(h.cfg.List, h.cfg.Now()) {
+			revoked, err := s.Revoked(r.Context(), h.cfg.List, h.cfg.Now())
+			if err != nil {
+				return h.storeFailed("sessions", err)
+			}
+			if !revoked {
 				answers = append(answers, answerOfSession(s))
 			}
 		}

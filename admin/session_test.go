@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -40,11 +41,21 @@ func (s sessionStore) EndSession(_ context.Context, id string) error {
 	return s.f.storeErr
 }
 
-// Revoked and Stale make the fake a revocation list of what it was told.
-func (f *fake) Revoked(key auth.RevocationKey, begun, _ int64) bool {
-	return slices.ContainsFunc(f.revoked, func(r auth.Revocation) bool {
+// Covers, Confirm and Stale make the fake a revocation list of what it was told.
+func (f *fake) Covers(_ auth.Kind, key auth.RevocationKey, begun, _ int64) auth.Coverage {
+	if slices.ContainsFunc(f.revoked, func(r auth.Revocation) bool {
 		return r.Key() == key && begun <= int64(r.BeforeSeconds())
-	})
+	}) {
+		return auth.Covered
+	}
+	return auth.NotCovered
+}
+
+func (f *fake) Confirm(_ context.Context, r auth.Revocation, begun, now int64) (auth.Coverage, error) {
+	if f.listErr != nil {
+		return auth.Unsure, f.listErr
+	}
+	return f.Covers(r.Kind, r.Key(), begun, now), nil
 }
 
 func (f *fake) Stale(time.Time) bool { return false }
@@ -83,6 +94,9 @@ func TestListSessions(t *testing.T) {
 		`"auth_time":"2026-05-04T11:00:00Z","refreshed":"2026-05-04T11:01:00Z","expires":"2026-05-05T11:00:00Z"}]}` + "\n"; body != want {
 		t.Errorf("got %s\nwant %s", body, want)
 	}
+	f.listErr = errors.New("what the list is unsure of cannot be asked")
+	wantProblem(t, f.call(t, "GET", "/v1/sessions?subject=bob", ""), 503, "store_unavailable")
+	f.listErr = nil
 	for query, want := range map[string]string{"": "subject", "issuer=main": "subject", "subject=alice&issuer=x": "issuer"} {
 		if detail := wantProblem(t, f.call(t, "GET", "/v1/sessions?"+query, ""), 400, "request_malformed"); !strings.HasPrefix(detail, want+":") {
 			t.Errorf("%s: %s", query, detail)

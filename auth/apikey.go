@@ -22,13 +22,13 @@ type APIKey struct {
 	Routes   []string  // names of the routes it opens; nil: all
 	Stored   bool      // made at run time and kept in the store, not in the config
 
-	revocation RevocationKey
-	value      []string // the ID as a header's value, shared by requests
+	revocations []namedRevocation // the one by which it is revoked
+	value       []string          // the ID as a header's value, shared by requests
 }
 
 // prepare computes what requests need of the key.
 func (k *APIKey) prepare() {
-	k.revocation = NewRevocationKey(KindAPIKey, "", k.ID)
+	k.revocations = []namedRevocation{newNamedRevocation(KindAPIKey, "", k.ID)}
 	k.value = []string{k.ID}
 }
 

@@ -13,13 +13,17 @@ type attempt struct {
 	creds  Credentials
 	unix   int64
 	now    time.Time
+	known  *known // what was found out for it; nil: nothing was asked
 	trace  *[]Step
 
 	key     *APIKey
 	token   *Token
 	headers []HeaderValue
-	covered Kind   // what the token was revoked by
+	covered Kind   // what the credential was revoked by
 	failed  string // the scope, claim or header that was not met
+	// question is set by a check that memory does not suffice for. The reason
+	// that the check returns is what Decide answers.
+	question question
 }
 
 // requestChecks are the checks of a request, in their order: credentials,
@@ -38,8 +42,15 @@ var requestChecks = []check[*attempt]{
 	}},
 	{"revocation list fresh", (*attempt).checkFresh, nil},
 	{"api key allowed on route", (*attempt).checkAPIKeyRoute, func(a *attempt) string { return "route " + a.policy.Route }},
+	{"client certificate", (*attempt).checkCertificate, (*attempt).describeCertificate},
 	{"scopes", (*attempt).checkScopes, (*attempt).describeUnmet},
 	{"claim rules", (*attempt).checkClaims, (*attempt).describeUnmet},
+	{"claims fit headers", (*attempt).checkHeaders, (*attempt).describeUnmet},
+}
+
+// openChecks are those of a route that asks for no credentials.
+var openChecks = []check[*attempt]{
+	{"client certificate", (*attempt).checkCertificate, (*attempt).describeCertificate},
 	{"claims fit headers", (*attempt).checkHeaders, (*attempt).describeUnmet},
 }
 
@@ -89,7 +100,7 @@ func (a *attempt) checkBearer() Reason {
 	case bearerMalformed:
 		return TokenMalformed
 	}
-	token, reason := a.gate.token(a.policy.Issuers, a.creds.bearer, a.unix, a.trace)
+	token, reason := a.gate.token(a)
 	if reason != OK {
 		return reason
 	}
@@ -124,18 +135,23 @@ func (a *attempt) checkAPIKeyRevoked() Reason {
 	if a.key == nil {
 		return Undecided
 	}
-	if a.gate.revocations.Revoked(a.key.revocation, 0, a.unix) {
-		return APIKeyInvalid
-	}
-	return OK
+	return a.checkCovered(a.key.revocations, 0, APIKeyInvalid)
 }
 
 func (a *attempt) checkTokenRevoked() Reason {
 	if a.token == nil {
 		return Undecided
 	}
-	if a.covered = a.token.revoked(a.gate.revocations, a.unix); a.covered != 0 {
-		return TokenRevoked
+	return a.checkCovered(a.token.revocations, a.token.begun, TokenRevoked)
+}
+
+func (a *attempt) checkCovered(entries []namedRevocation, begun int64, revoked Reason) Reason {
+	a.covered, a.question = a.gate.covered(entries, begun, a.unix, a.known)
+	switch {
+	case a.covered != 0:
+		return revoked
+	case a.question != nil:
+		return StoreUnavailable
 	}
 	return OK
 }
@@ -204,11 +220,12 @@ func (a *attempt) checkHeaders() Reason {
 		}
 		a.headers = r.headers
 	}
+	a.headers = slices.Clip(a.headers) // the token's slice is shared: adding to it copies it
 	if a.key != nil && f.APIKeyHeader != "" {
-		// The token's slice is shared: copy it to add to it.
-		headers := make([]HeaderValue, len(a.headers), len(a.headers)+1)
-		copy(headers, a.headers)
-		a.headers = append(headers, HeaderValue{Name: f.APIKeyHeader, Value: a.key.value})
+		a.headers = append(a.headers, HeaderValue{Name: f.APIKeyHeader, Value: a.key.value})
+	}
+	if c := a.creds.certificate; c != nil && f.CertificateHeader != "" {
+		a.headers = append(a.headers, HeaderValue{Name: f.CertificateHeader, Value: c.value})
 	}
 	return OK
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"testing"
 	"time"
@@ -118,5 +119,25 @@ func TestDecisionAllocations(t *testing.T) {
 	f.gate.Decide(f.policy, creds, now)
 	if n := testing.AllocsPerRun(100, func() { f.gate.Decide(f.policy, creds, now) }); n > 3 {
 		t.Errorf("a decision on a remembered token allocates %v times", n)
+	}
+}
+
+// BenchmarkAPIKeys is the search for a key among many.
+func BenchmarkAPIKeys(b *testing.B) {
+	for _, n := range []int{1, 1000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			all := make([]APIKey, n)
+			for i := range all {
+				all[i] = APIKey{ID: "k", SHA256: sha256.Sum256(fmt.Append(nil, "key ", i))}
+			}
+			keys := NewAPIKeys(all, &StoredAPIKeys{})
+			presented := fmt.Sprint("key ", n/2)
+			b.ReportAllocs()
+			for b.Loop() {
+				if keys.Find(presented) == nil {
+					b.Fatal("not found")
+				}
+			}
+		})
 	}
 }

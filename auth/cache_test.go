@@ -21,14 +21,14 @@ func TestTokensAreRemembered(t *testing.T) {
 		f.key = keyFor(t, kid, "HS256")
 		f.issuer.Keys = NewStaticKeys([]*Key{f.key})
 		token := f.token(nil)
-		if _, steps := f.gate.Explain(f.policy, bearer(token), now); len(steps) == 0 || f.gate.tokens.EstimatedSize() != 0 {
+		if _, steps := f.gate.Explain(t.Context(), f.policy, bearer(token), now); len(steps) == 0 || f.gate.tokens.EstimatedSize() != 0 {
 			t.Errorf("kid %q: explaining remembers the token", kid)
 		}
 		first, again := f.decide(token), f.decide(token)
 		if first.Reason != OK || first.Principal.Token != again.Principal.Token {
 			t.Errorf("kid %q: the token was verified twice", kid)
 		}
-		_, steps := f.gate.Explain(f.policy, bearer(token), now)
+		_, steps := f.gate.Explain(t.Context(), f.policy, bearer(token), now)
 		if len(steps) < 2 || steps[1].Check != "token form" {
 			t.Errorf("kid %q: a remembered token is not explained: %+v", kid, steps)
 		}

@@ -8,7 +8,8 @@ type Credentials struct {
 	apiKeyLines int
 	bearer      string
 	bearerState bearerState
-	cookie      string // name of the cookie that the bearer token came in; empty: the header
+	cookie      string       // name of the cookie that the bearer token came in; empty: the header
+	certificate *Certificate // nil: none, or none that counts
 }
 
 type bearerState uint8

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -64,6 +65,9 @@ func keyFor(t testing.TB, kid, alg string) *Key {
 // list is a revocation list for tests.
 type list struct {
 	entries map[RevocationKey]Revocation
+	unsure  map[RevocationKey]bool // what only the store knows
+	asked   []Revocation           // of the store
+	err     error                  // of the store
 	stale   bool
 }
 
@@ -77,9 +81,28 @@ func (l *list) add(r Revocation) {
 	l.entries[r.Key()] = r
 }
 
-func (l *list) Revoked(key RevocationKey, begun, unix int64) bool {
+func (l *list) Covers(_ Kind, key RevocationKey, begun, unix int64) Coverage {
+	if l.unsure[key] {
+		return Unsure
+	}
 	r, ok := l.entries[key]
-	return ok && begun <= int64(r.BeforeSeconds()) && unix < int64(r.UntilSeconds())
+	return coverage(ok && begun <= int64(r.BeforeSeconds()) && unix < int64(r.UntilSeconds()))
+}
+
+func (l *list) Confirm(_ context.Context, r Revocation, begun, unix int64) (Coverage, error) {
+	l.asked = append(l.asked, r)
+	if l.err != nil {
+		return Unsure, l.err
+	}
+	sure := list{entries: l.entries}
+	return sure.Covers(r.Kind, r.Key(), begun, unix), nil
+}
+
+func coverage(covered bool) Coverage {
+	if covered {
+		return Covered
+	}
+	return NotCovered
 }
 
 func (l *list) Stale(time.Time) bool { return l.stale }
@@ -186,7 +209,7 @@ func (f *fixture) want(token string, reason Reason) Decision {
 	if again := f.decide(token); again.Reason != d.Reason {
 		f.t.Errorf("%.60s: the second time %s, the first %s", token, again.Reason, d.Reason)
 	}
-	if explained, _ := f.gate.Explain(f.policy, bearer(token), now); explained.Reason != d.Reason {
+	if explained, _ := f.gate.Explain(f.t.Context(), f.policy, bearer(token), now); explained.Reason != d.Reason {
 		f.t.Errorf("%.60s: explained as %s, decided as %s", token, explained.Reason, d.Reason)
 	}
 	return d

@@ -48,8 +48,9 @@ type ClaimHeader struct {
 
 // Forward is what a route tells its upstream about who is calling.
 type Forward struct {
-	Claims       []ClaimHeader
-	APIKeyHeader string // canonical; empty: the API key's id is not sent
+	Claims            []ClaimHeader
+	APIKeyHeader      string // canonical; empty: the API key's id is not sent
+	CertificateHeader string // canonical; empty: the subject of the client's certificate is not sent
 }
 
 // HeaderValue is a header for the upstream. Value has one element, is shared

@@ -45,7 +45,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("e30.e30.AA")
 	f.Fuzz(func(t *testing.T, token string) {
 		d := fix.gate.Decide(fix.policy, Credentials{bearer: token, bearerState: bearerPresent}, now)
-		e, _ := fix.gate.Explain(fix.policy, Credentials{bearer: token, bearerState: bearerPresent}, now)
+		e, _ := fix.gate.Explain(t.Context(), fix.policy, Credentials{bearer: token, bearerState: bearerPresent}, now)
 		if d.Reason != e.Reason || d.Reason.Status() >= 500 {
 			t.Fatalf("decided %s, explained %s", d.Reason, e.Reason)
 		}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 // weigh estimates what one remembered token takes: its text, its payload, and
 // the keys, headers and bookkeeping around them.
 func weigh(text string, t *Token) uint32 {
-	return uint32(len(text) + len(t.Claims.data) + 16*cap(t.Claims.members) + 1024)
+	return uint32(len(text) + len(t.compact) + len(t.Claims.data) + 16*cap(t.Claims.members) + 1024)
 }
 
 // Decision is the outcome for one request. The zero value denies.
@@ -65,6 +66,8 @@ type Decision struct {
 	Headers []HeaderValue
 	// RenewalDue tells that a successful response should carry a renewed token.
 	RenewalDue bool
+
+	question question // nil: nothing is open
 }
 
 // Principal is who is calling.
@@ -76,28 +79,32 @@ type Principal struct {
 }
 
 // Decide decides about a request to a route with that policy. It neither
-// blocks nor fails.
+// blocks nor fails; what memory cannot tell it leaves [Decision.Open].
 func (g *Gate) Decide(p *Policy, c Credentials, now time.Time) Decision {
-	return g.decide(p, c, now, nil)
+	return g.decide(p, c, now, nil, nil)
 }
 
-// Explain decides as Decide does, by the same checks, and tells of each. It
+// Explain decides as Resolve does, by the same checks, and tells of each. It
 // remembers nothing and uses nothing remembered.
-func (g *Gate) Explain(p *Policy, c Credentials, now time.Time) (Decision, []Step) {
+func (g *Gate) Explain(ctx context.Context, p *Policy, c Credentials, now time.Time) (Decision, []Step) {
 	steps := []Step{}
-	d := g.decide(p, c, now, &steps)
+	d := g.resolve(ctx, p, c, now, &steps)
 	return d, steps
 }
 
-func (g *Gate) decide(p *Policy, c Credentials, now time.Time, trace *[]Step) Decision {
+func (g *Gate) decide(p *Policy, c Credentials, now time.Time, k *known, trace *[]Step) Decision {
+	checks := requestChecks
 	if p.Mode == None {
 		if trace != nil {
 			*trace = append(*trace, Step{Check: "credentials", Result: Skipped, Detail: "the route asks for none"})
 		}
-		return Decision{Reason: OK}
+		if !p.looksAtCertificate() {
+			return Decision{Reason: OK}
+		}
+		checks = openChecks
 	}
-	a := &attempt{gate: g, policy: p, creds: c, now: now, unix: now.Unix(), trace: trace}
-	d := Decision{Reason: run(requestChecks, a, trace)}
+	a := &attempt{gate: g, policy: p, creds: c, now: now, unix: now.Unix(), known: k, trace: trace}
+	d := Decision{Reason: run(checks, a, trace), question: a.question}
 	if a.key != nil {
 		d.Principal.APIKeyID, d.Principal.key = a.key.ID, a.key
 	}
@@ -112,29 +119,39 @@ func (g *Gate) decide(p *Policy, c Credentials, now time.Time, trace *[]Step) De
 // token verifies a token, or remembers that it was verified. Remembered is who
 // it is from, not that it is good: time is checked here, revocation and the
 // route's rules by the checks that follow.
-func (g *Gate) token(issuers []*Issuer, compact string, unix int64, trace *[]Step) (*Token, Reason) {
-	remember := g.tokens != nil && trace == nil
+func (g *Gate) token(a *attempt) (*Token, Reason) {
+	issuers, compact := a.policy.Issuers, a.creds.bearer
+	remember := g.tokens != nil && a.trace == nil
 	if remember {
-		if t, ok := g.tokens.GetIfPresent(compact); ok && t.held() && slices.Contains(issuers, t.issuer) {
-			return t, t.inTime(unix)
+		if t, ok := g.tokens.GetIfPresent(compact); ok && t.stands(a.unix) && slices.Contains(issuers, t.issuer) {
+			return t, t.inTime(a.unix)
 		}
 	}
-	v := &verification{issuers: issuers, unix: unix, compact: compact, token: new(Token)}
-	if reason := run(verificationChecks, v, trace); reason != OK {
+	v := &verification{issuers: issuers, unix: a.unix, compact: compact, token: new(Token)}
+	checks := verificationChecks
+	if i := introspecting(issuers); i != nil && isOpaque(compact) {
+		checks, v.token.issuer, v.answer, v.explained = introspectionChecks, i, a.known.answer(), a.trace != nil
+	}
+	if reason := run(checks, v, a.trace); reason != OK {
+		a.question = v.question
 		return nil, reason
 	}
 	t := v.token
-	if remember {
+	if remember && t.stands(a.unix) {
 		// All requests with one token share one Token, so that it is renewed
 		// once. The header's string may be part of a larger buffer: copy it.
 		t, _ = g.tokens.SetIfAbsent(strings.Clone(compact), t)
-		if !slices.Contains(issuers, t.issuer) || !t.held() {
+		if !slices.Contains(issuers, t.issuer) || !t.stands(a.unix) {
 			t = v.token
 			g.tokens.Set(strings.Clone(compact), t)
 		}
 	}
 	return t, OK
 }
+
+// stands reports whether what is remembered of a token may be used: its issuer
+// still has the key, or need not be asked about it again.
+func (t *Token) stands(unix int64) bool { return t.held() && (t.key != nil || unix < t.until) }
 
 // APIKey tells whose API key was presented, wherever that was: its id, or why it
 // is not good, as a request that presents it would be told. Which routes it opens
@@ -155,23 +172,62 @@ func (g *Gate) APIKey(presented string, now time.Time) (id string, reason Reason
 
 // Recheck tells whether a principal that was let in may stay, for connections
 // that live longer than a request: OK, APIKeyInvalid, TokenExpired,
-// TokenUntrusted (its key is gone) or TokenRevoked.
+// TokenUntrusted (its key is gone) or TokenRevoked; StoreUnavailable where memory
+// does not suffice, see [Gate.Reconfirm].
 func (g *Gate) Recheck(p Principal, now time.Time) Reason {
+	reason, _ := g.recheck(p, now, nil)
+	return reason
+}
+
+// Reconfirm is Recheck, and asks the store or the issuer where memory does not
+// suffice.
+func (g *Gate) Reconfirm(ctx context.Context, p Principal, now time.Time) Reason {
+	var k known
+	reason, open := g.recheck(p, now, &k)
+	for range maxQuestions {
+		if open == nil || open(ctx, &k) != OK {
+			break
+		}
+		reason, open = g.recheck(p, now, &k)
+	}
+	return reason
+}
+
+func (g *Gate) recheck(p Principal, now time.Time, k *known) (Reason, question) {
 	unix := now.Unix()
-	if k := p.key; k != nil && (k.expired(now) || !g.apiKeys.holds(k) || g.revocations.Revoked(k.revocation, 0, unix)) {
-		return APIKeyInvalid
+	var open question
+	if key := p.key; key != nil {
+		if key.expired(now) || !g.apiKeys.holds(key) {
+			return APIKeyInvalid, nil
+		}
+		var by Kind
+		if by, open = g.covered(key.revocations, 0, unix, k); by != 0 {
+			return APIKeyInvalid, nil
+		}
 	}
-	if p.Token == nil {
-		return OK
+	if t := p.Token; t != nil {
+		if !t.held() {
+			return TokenUntrusted, nil
+		}
+		if reason := t.inTime(unix); reason != OK {
+			return reason, nil
+		}
+		by, more := g.covered(t.revocations, t.begun, unix, k)
+		if by != 0 {
+			return TokenRevoked, nil
+		}
+		if k.answer() != nil && !k.answer().Active {
+			return TokenUntrusted, nil
+		}
+		if open == nil {
+			open = more
+		}
+		if open == nil {
+			open = t.reask(unix, k)
+		}
 	}
-	if !p.Token.held() {
-		return TokenUntrusted
+	if open != nil {
+		return StoreUnavailable, open
 	}
-	if reason := p.Token.inTime(unix); reason != OK {
-		return reason
-	}
-	if p.Token.revoked(g.revocations, unix) != 0 {
-		return TokenRevoked
-	}
-	return OK
+	return OK, nil
 }

@@ -60,7 +60,7 @@ func TestModes(t *testing.T) {
 		if d.Reason != c.want || d.Principal.APIKeyID != c.key || subject != c.subject {
 			t.Errorf("%s %.40q: %s, key %q, subject %q", c.mode, c.lines, d.Reason, d.Principal.APIKeyID, subject)
 		}
-		if e, steps := f.gate.Explain(f.policy, creds, now); e.Reason != c.want || len(steps) == 0 {
+		if e, steps := f.gate.Explain(t.Context(), f.policy, creds, now); e.Reason != c.want || len(steps) == 0 {
 			t.Errorf("%s %.40q: explained as %s in %d steps", c.mode, c.lines, e.Reason, len(steps))
 		}
 	}

@@ -4,11 +4,14 @@ import "time"
 
 // Issuer is one party whose tokens are accepted, and on what terms.
 type Issuer struct {
-	Name          string // configured name: scopes revocations, labels metrics
-	Issuer        string // exact `iss`; empty accepts only tokens that carry none
-	Audiences     []string
-	AnyAudience   bool // skip the audience check; otherwise one of Audiences must be in `aud`
-	Keys          Keys
+	Name        string // configured name: scopes revocations, labels metrics
+	Issuer      string // exact `iss`; empty accepts only tokens that carry none
+	Audiences   []string
+	AnyAudience bool // skip the audience check; otherwise one of Audiences must be in `aud`
+	Keys        Keys
+	// Introspection is who is asked about tokens that are no JWTs; nil: nobody, and
+	// there are none.
+	Introspection Introspection
 	Leeway        time.Duration // clock skew allowed on exp, nbf and iat
 	MaxTokenBytes int
 	MaxTokenLife  time.Duration // exp - iat, or exp - now without iat, above this is refused

@@ -40,8 +40,17 @@ type Policy struct {
 	Issuers []*Issuer // whose tokens are accepted
 	Scopes  []string  // all of them must be in `scope` (or `scp`)
 	Claims  []ClaimRule
-	Forward *Forward
-	Renew   bool // tokens of issuers that renew slide on this route
+	// Certificates has the client certificates that will do, one of which the
+	// connection must have; empty: none is asked for. It counts in each mode.
+	Certificates []CertificateRule
+	Forward      *Forward
+	Renew        bool // tokens of issuers that renew slide on this route
+}
+
+// looksAtCertificate reports whether a route without credentials has something
+// to ask or to tell.
+func (p *Policy) looksAtCertificate() bool {
+	return len(p.Certificates) > 0 || p.Forward != nil && p.Forward.CertificateHeader != ""
 }
 
 // ClaimRule is met when the claim, or one element of it where it is an array,

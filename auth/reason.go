@@ -28,7 +28,8 @@ const (
 	TokenRevoked
 	ScopeInsufficient
 	ClaimForbidden
-	OriginForbidden // a cookie's token, sent by another site's page
+	CertificateForbidden // the client's certificate: not one of the route's, none, or not valid any more
+	OriginForbidden      // a cookie's token, sent by another site's page
 	RateLimited
 
 	// What the token service refuses; the OAuth error codes are those of RFC
@@ -82,21 +83,22 @@ var reasons = [reasonCount]struct {
 	RequestTooLarge:  {"request_too_large", 413, "The request is too large", NoChallenge},
 	RouteNotFound:    {"route_not_found", 404, "No route matches the request", NoChallenge},
 
-	APIKeyMissing:     {"api_key_missing", 401, "The API key is missing", ChallengeAPIKey},
-	APIKeyInvalid:     {"api_key_invalid", 401, "The API key is not valid", ChallengeAPIKey},
-	APIKeyForbidden:   {"api_key_forbidden", 403, "The API key is not allowed on this route", NoChallenge},
-	TokenMissing:      {"token_missing", 401, "The bearer token is missing", ChallengeBare},
-	TokenMalformed:    {"token_malformed", 401, "The bearer token is malformed", InvalidToken},
-	TokenUntrusted:    {"token_untrusted", 401, "The bearer token is not signed by a trusted key", InvalidToken},
-	TokenExpired:      {"token_expired", 401, "The bearer token has expired", InvalidToken},
-	TokenNotYetValid:  {"token_not_yet_valid", 401, "The bearer token is not valid yet", InvalidToken},
-	TokenAudience:     {"token_audience", 401, "The bearer token is meant for another audience", InvalidToken},
-	TokenClaims:       {"token_claims", 401, "A claim of the bearer token is missing or unusable", InvalidToken},
-	TokenRevoked:      {"token_revoked", 401, "The credential has been revoked", InvalidToken},
-	ScopeInsufficient: {"scope_insufficient", 403, "The bearer token lacks a scope", InsufficientScope},
-	ClaimForbidden:    {"claim_forbidden", 403, "A claim of the bearer token does not permit this", InsufficientScope},
-	OriginForbidden:   {"origin_forbidden", 403, "The request comes from another site", NoChallenge},
-	RateLimited:       {"rate_limited", 429, "Too many requests", NoChallenge},
+	APIKeyMissing:        {"api_key_missing", 401, "The API key is missing", ChallengeAPIKey},
+	APIKeyInvalid:        {"api_key_invalid", 401, "The API key is not valid", ChallengeAPIKey},
+	APIKeyForbidden:      {"api_key_forbidden", 403, "The API key is not allowed on this route", NoChallenge},
+	TokenMissing:         {"token_missing", 401, "The bearer token is missing", ChallengeBare},
+	TokenMalformed:       {"token_malformed", 401, "The bearer token is malformed", InvalidToken},
+	TokenUntrusted:       {"token_untrusted", 401, "The bearer token is not signed by a trusted key", InvalidToken},
+	TokenExpired:         {"token_expired", 401, "The bearer token has expired", InvalidToken},
+	TokenNotYetValid:     {"token_not_yet_valid", 401, "The bearer token is not valid yet", InvalidToken},
+	TokenAudience:        {"token_audience", 401, "The bearer token is meant for another audience", InvalidToken},
+	TokenClaims:          {"token_claims", 401, "A claim of the bearer token is missing or unusable", InvalidToken},
+	TokenRevoked:         {"token_revoked", 401, "The credential has been revoked", InvalidToken},
+	ScopeInsufficient:    {"scope_insufficient", 403, "The bearer token lacks a scope", InsufficientScope},
+	ClaimForbidden:       {"claim_forbidden", 403, "A claim of the bearer token does not permit this", InsufficientScope},
+	CertificateForbidden: {"certificate_forbidden", 403, "The client certificate is missing or does not permit this", NoChallenge},
+	OriginForbidden:      {"origin_forbidden", 403, "The request comes from another site", NoChallenge},
+	RateLimited:          {"rate_limited", 429, "Too many requests", NoChallenge},
 
 	CredentialsInvalid: {"credentials_invalid", 401, "The user name or password is wrong", ChallengeBare},
 	GrantInvalid:       {"grant_invalid", 401, "The refresh token is not valid", ChallengeBare},

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -158,12 +159,28 @@ func clampSeconds(s int64) uint32 {
 	return uint32(min(max(s, 0), math.MaxUint32-1))
 }
 
-// RevocationList answers whether something was revoked, from memory and
-// without waiting. [gatehouse/auth/revocation.Mirror] is one.
+// Coverage says whether the revocation list covers something. The zero value
+// denies.
+type Coverage uint8
+
+// The coverages.
+const (
+	Unsure     Coverage = iota // memory does not suffice: ask [RevocationList].Confirm
+	NotCovered                 // it is not revoked
+	Covered                    // it is
+)
+
+// RevocationList answers whether something was revoked.
+// [gatehouse/auth/revocation.Mirror] is one.
 type RevocationList interface {
-	// Revoked reports whether the list covers what key names, begun at that
-	// Unix second, and the entry is still in force at now (Unix seconds).
-	Revoked(key RevocationKey, begun, now int64) bool
+	// Covers reports, from memory and without waiting, whether the list covers
+	// what kind and key name, begun at that Unix second, by an entry that is
+	// still in force at now (Unix seconds).
+	Covers(kind Kind, key RevocationKey, begun, now int64) Coverage
+	// Confirm is Covers, and asks the store where memory is unsure. The error
+	// means that the store could not be had, or cannot be trusted for what it
+	// does not have; the coverage is Unsure then. Of r only the names matter.
+	Confirm(ctx context.Context, r Revocation, begun, now int64) (Coverage, error)
 	// Stale reports whether the list is too old to be trusted for what it does
 	// not contain.
 	Stale(now time.Time) bool

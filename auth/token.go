@@ -3,27 +3,30 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Token is a bearer token that was verified: its signature is its issuer's,
-// and its claims have the right form. It says who is calling, not that the
+// Token is a bearer token that was verified: its signature is its issuer's, or
+// its issuer was asked about it, and its claims have the right form. It says who is calling, not that the
 // call is allowed: time, revocation and the route's rules are checked again
 // for each request. All but the caches at its end is never changed.
 type Token struct {
 	Claims Claims
 
 	issuer  *Issuer
-	key     *Key
+	key     *Key   // nil: the issuer says so, see until
 	typ     string // header `typ`
-	id      string // `jti`, or the hex SHA-256 of the signing input
+	id      string // `jti`, or the hex SHA-256 of the signing input; of all of an opaque one
 	session string // `sid`, or the id: the session that this token began
 	subject string
 
 	expires   int64 // Unix seconds, as all of these
+	endless   bool  // it ends when its issuer says so; expires means nothing
+	until     int64 // when the issuer is to be asked about it again; 0: never
 	notBefore int64 // 0: none
 	issuedAt  int64 // 0: none
 	begun     int64 // auth_time, else iat, else 0, which every revocation covers
@@ -34,14 +37,11 @@ type Token struct {
 	// revocations are looked up for each request.
 	revocations []namedRevocation
 
+	compact   string                   // of an opaque one, to ask about it
+	again     atomic.Int64             // when that is next, while a connection goes on with it
 	rendered  atomic.Pointer[rendered] // the claims as headers, for the route asked last
 	mint      sync.Mutex               // held while a successor is signed
 	successor atomic.Pointer[successor]
-}
-
-type namedRevocation struct {
-	kind Kind
-	key  RevocationKey
 }
 
 // Subject is who the token is about (RFC 7519 §4.1.2), by the issuer's subject
@@ -49,7 +49,7 @@ type namedRevocation struct {
 func (t *Token) Subject() string { return t.subject }
 
 // ID is the token's jti (RFC 7519 §4.1.7), or the hex SHA-256 of its signing
-// input where it has none.
+// input where it has none; of the whole token where it is opaque.
 func (t *Token) ID() string { return t.id }
 
 // SessionID is the token's sid (OpenID Connect Front-Channel Logout §3), or
@@ -59,8 +59,14 @@ func (t *Token) SessionID() string { return t.session }
 // Issuer is who signed it.
 func (t *Token) Issuer() *Issuer { return t.issuer }
 
-// Expires is when it ends (RFC 7519 §4.1.4), leeway not counted.
-func (t *Token) Expires() time.Time { return time.Unix(t.expires, 0) }
+// Expires is when it ends (RFC 7519 §4.1.4), leeway not counted; zero where only
+// its issuer knows.
+func (t *Token) Expires() time.Time {
+	if t.endless {
+		return time.Time{}
+	}
+	return time.Unix(t.expires, 0)
+}
 
 // AuthTime is when the session began: `auth_time` (OpenID Connect Core §2), else
 // `iat`, else 1970.
@@ -81,7 +87,7 @@ func (t *Token) ClientID() string {
 
 // SignedByClient tells that the token's client has signed it, or could have: only
 // that it is the client's is certain then, and nothing of its ids.
-func (t *Token) SignedByClient() bool { return t.key.Client != "" }
+func (t *Token) SignedByClient() bool { return t.key != nil && t.key.Client != "" }
 
 // Life is how long it is good for from when it was issued; 0 without iat.
 func (t *Token) Life() time.Duration {
@@ -92,8 +98,9 @@ func (t *Token) Life() time.Duration {
 }
 
 // read takes from the claims what decisions need. It returns TokenClaims when
-// a registered claim has a wrong type, or exp is missing.
-func (t *Token) read(signingInput string) Reason {
+// a registered claim has a wrong type, or exp is missing. A token
+// without jti goes by the SHA-256 of named.
+func (t *Token) read(named string) Reason {
 	c := t.Claims
 	ok := true
 	number := func(name string) (n int64, has bool) {
@@ -123,7 +130,7 @@ func (t *Token) read(signingInput string) Reason {
 	}
 	t.subject = str(t.issuer.SubjectClaim)
 	if t.id = str("jti"); t.id == "" {
-		digest := sha256.Sum256([]byte(signingInput))
+		digest := sha256.Sum256([]byte(named))
 		t.id = hex.EncodeToString(digest[:])
 	}
 	if t.session = str("sid"); t.session == "" {
@@ -134,11 +141,26 @@ func (t *Token) read(signingInput string) Reason {
 		client = str("azp")
 	}
 	t.scopes = append(words(c.Lookup("scope")), words(c.Lookup("scp"))...)
+	if !hasExp {
+		hasExp = t.withoutEnd()
+	}
 	if !ok || !hasExp {
 		return TokenClaims
 	}
+	t.until = min(t.until, t.expires)
 	t.name(client)
 	return OK
+}
+
+// withoutEnd gives a token that only its issuer can read, and that has no exp, the
+// end that its iat allows: what it was revoked by is not remembered for longer.
+// It reports false for any other.
+func (t *Token) withoutEnd() bool {
+	t.expires = math.MaxInt64
+	if t.endless = !t.hasIAT; t.hasIAT {
+		t.expires = t.issuedAt + int64(t.issuer.MaxTokenLife/time.Second)
+	}
+	return t.key == nil
 }
 
 // name computes under which keys the token may have been revoked.
@@ -147,7 +169,7 @@ func (t *Token) name(client string) {
 	t.revocations = make([]namedRevocation, 0, 6)
 	add := func(kind Kind, scope, id string) {
 		if id != "" {
-			t.revocations = append(t.revocations, namedRevocation{kind, NewRevocationKey(kind, scope, id)})
+			t.revocations = append(t.revocations, newNamedRevocation(kind, scope, id))
 		}
 	}
 	add(KindToken, issuer, t.id)
@@ -172,24 +194,14 @@ func (t *Token) inTime(now int64) Reason {
 		from = t.issuedAt
 	}
 	switch {
-	case now-leeway >= t.expires:
+	case now-leeway >= t.expires: // never where it is endless
 		return TokenExpired
 	case t.notBefore > now+leeway, t.issuedAt > now+leeway, t.begun > now+leeway:
 		return TokenNotYetValid
-	case t.expires-from > int64(t.issuer.MaxTokenLife/time.Second):
+	case !t.endless && t.expires-from > int64(t.issuer.MaxTokenLife/time.Second):
 		return TokenClaims
 	}
 	return OK
-}
-
-// revoked returns the kind of the entry that covers the token, 0 for none.
-func (t *Token) revoked(list RevocationList, now int64) Kind {
-	for i := range t.revocations {
-		if list.Revoked(t.revocations[i].key, t.begun, now) {
-			return t.revocations[i].kind
-		}
-	}
-	return 0
 }
 
 // forAudience checks `aud`, a string or an array of strings (RFC 7519 §4.1.3).

@@ -78,7 +78,7 @@ func TestExplainSteps(t *testing.T) {
 		f.list.add(Revocation{Kind: KindToken, Issuer: "main", ID: "dead"})
 		p := *c.policy
 		p.Mode = c.mode
-		_, steps := f.gate.Explain(&p, Extract(header(c.lines...), "Api-Key"), now)
+		_, steps := f.gate.Explain(t.Context(), &p, Extract(header(c.lines...), "Api-Key"), now)
 		got := step(steps, c.check)
 		if got.Result != c.result || !strings.Contains(got.Detail, c.detail) || c.detail == "" && got.Detail != "" {
 			t.Errorf("%s %.30q: %+v, want %s %q", c.mode, c.lines, got, c.result, c.detail)
@@ -97,7 +97,7 @@ func TestInspectShowsWhatCanBeRead(t *testing.T) {
 		{"\n" + segment(`{"alg":"HS256"}`) + ".e30.AA", "", ""},
 		{"", "", ""},
 	} {
-		r, _ := f.gate.Inspect(c.token, now)
+		r, _ := f.gate.Inspect(t.Context(), c.token, now)
 		if string(r.Header) != c.header || string(r.Claims) != c.claims || r.Reason == OK {
 			t.Errorf("%q: %s, header %q, claims %q", c.token, r.Reason, r.Header, r.Claims)
 		}
@@ -117,7 +117,7 @@ func loosen(segment string) string {
 func TestExplainTellsWhatFailed(t *testing.T) {
 	f := newFixture(t, "HS256")
 	f.policy.Scopes = []string{"orders:write"}
-	_, steps := f.gate.Explain(f.policy, bearer(f.token(nil)), now)
+	_, steps := f.gate.Explain(t.Context(), f.policy, bearer(f.token(nil)), now)
 	last := steps[len(steps)-1]
 	if last.Check != "scopes" || last.Result != "scope_insufficient" || !strings.Contains(last.Detail, "orders:write") {
 		t.Errorf("%+v", last)
@@ -129,7 +129,7 @@ func TestExplainTellsWhatFailed(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	f := newFixture(t, "HS256")
-	r, steps := f.gate.Inspect(f.token(nil), now)
+	r, steps := f.gate.Inspect(t.Context(), f.token(nil), now)
 	if r.Reason != OK || !strings.Contains(string(r.Header), "HS256") || !strings.Contains(string(r.Claims), `"u1"`) {
 		t.Errorf("%+v", r)
 	}
@@ -142,10 +142,10 @@ func TestInspect(t *testing.T) {
 			t.Errorf("no step %q in %q", want, names)
 		}
 	}
-	if r, _ := f.gate.Inspect(f.token(map[string]any{"exp": 1}), now); r.Reason != TokenExpired || r.Claims == nil {
+	if r, _ := f.gate.Inspect(t.Context(), f.token(map[string]any{"exp": 1}), now); r.Reason != TokenExpired || r.Claims == nil {
 		t.Errorf("%+v", r)
 	}
-	if r, _ := f.gate.Inspect("not a token", now); r.Reason != TokenMalformed || r.Claims != nil {
+	if r, _ := f.gate.Inspect(t.Context(), "not a token", now); r.Reason != TokenMalformed || r.Claims != nil {
 		t.Errorf("%+v", r)
 	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,12 @@ type verification struct {
 	unix     int64
 	compact  string
 	tried    int
-	expected string // for the trace: what the key search found
+	expected string // for the trace: what the search for who vouches for it found
+
+	// Of a token that only its issuer can read; see introspectionChecks.
+	answer    *Introspected // what the issuer says; nil: not asked
+	explained bool          // nothing remembered is to be used
+	question  question      // nil: nothing is to be asked
 
 	header, payload, signature string
 	alg, kid                   string
@@ -41,23 +47,32 @@ var verificationChecks = []check[*verification]{
 	}},
 	{"signature and issuer", (*verification).verify, func(v *verification) string { return v.expected }},
 	{"token size", (*verification).size, nil},
-	{"token claims", (*verification).claims, func(v *verification) string {
-		return fmt.Sprintf("sub %q, jti %q, sid %q", v.token.subject, v.token.id, v.token.session)
-	}},
-	{"token time", (*verification).time, func(v *verification) string {
-		t := v.token
-		return fmt.Sprintf("now %s, exp %s, leeway %s, longest life %s", stamp(v.unix), stamp(t.expires), t.issuer.Leeway, t.issuer.MaxTokenLife)
-	}},
-	{"audience", (*verification).audience, func(v *verification) string {
-		if v.token.issuer.AnyAudience {
-			return "any audience is accepted"
-		}
-		return fmt.Sprintf("aud %s, wanted one of %q", v.token.Claims.get("aud"), v.token.issuer.Audiences)
-	}},
-	{"required claims", (*verification).required, func(v *verification) string {
-		return strings.Join(v.token.issuer.Required, ", ")
-	}},
+	{"token claims", (*verification).claims, describeClaims},
+	{"token time", (*verification).time, describeTime},
+	{"audience", (*verification).audience, describeAudience},
+	{"required claims", (*verification).required, describeRequired},
 }
+
+func describeClaims(v *verification) string {
+	return fmt.Sprintf("sub %q, jti %q, sid %q", v.token.subject, v.token.id, v.token.session)
+}
+
+func describeTime(v *verification) string {
+	t, end := v.token, "none"
+	if !t.endless {
+		end = stamp(t.expires)
+	}
+	return fmt.Sprintf("now %s, exp %s, leeway %s, longest life %s", stamp(v.unix), end, t.issuer.Leeway, t.issuer.MaxTokenLife)
+}
+
+func describeAudience(v *verification) string {
+	if v.token.issuer.AnyAudience {
+		return "any audience is accepted"
+	}
+	return fmt.Sprintf("aud %s, wanted one of %q", v.token.Claims.get("aud"), v.token.issuer.Audiences)
+}
+
+func describeRequired(v *verification) string { return strings.Join(v.token.issuer.Required, ", ") }
 
 func stamp(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
 
@@ -234,7 +249,11 @@ func (v *verification) size() Reason {
 }
 
 func (v *verification) claims() Reason {
-	return v.token.read(v.compact[:len(v.header)+1+len(v.payload)])
+	named := v.compact // an opaque token
+	if v.token.key != nil {
+		named = v.compact[:len(v.header)+1+len(v.payload)]
+	}
+	return v.token.read(named)
 }
 
 func (v *verification) time() Reason { return v.token.inTime(v.unix) }
@@ -257,6 +276,9 @@ func (v *verification) required() Reason {
 
 // held reports whether the issuer still has the key that verified the token.
 func (t *Token) held() bool {
+	if t.key == nil {
+		return true // nobody has signed it
+	}
 	if t.key.ID != "" {
 		return t.issuer.Keys.Find(t.key.ID) == t.key
 	}
@@ -267,18 +289,48 @@ func (t *Token) held() bool {
 type Report struct {
 	Reason Reason         `json:"reason"`
 	Header jsontext.Value `json:"header,omitempty"` // as presented, not trusted
-	Claims jsontext.Value `json:"claims,omitempty"` // as presented; trusted only when Reason is OK
+	Claims jsontext.Value `json:"claims,omitempty"` // as presented, or as the issuer answers; trusted only when Reason is OK
+	Token  *Token         `json:"-"`                // nil unless Reason is OK
 }
 
 // Inspect decodes a token, and takes it through every check that a request to
-// a route with bearer authentication would meet.
-func (g *Gate) Inspect(token string, now time.Time) (Report, []Step) {
-	p := &Policy{Mode: BearerOnly, Issuers: g.issuers, Forward: &Forward{}}
-	d, steps := g.Explain(p, BearerCredentials(token), now)
+// a route with bearer authentication would meet. It asks the issuers that could
+// have issued an opaque one, until one of them vouches for it.
+func (g *Gate) Inspect(ctx context.Context, token string, now time.Time) (Report, []Step) {
+	var d Decision
+	var steps []Step
+	for _, issuers := range possibleIssuers(g.issuers, token) {
+		p := &Policy{Mode: BearerOnly, Issuers: issuers, Forward: &Forward{}}
+		if d, steps = g.Explain(ctx, p, BearerCredentials(token), now); d.Reason == OK {
+			break
+		}
+	}
 	r := Report{Reason: d.Reason}
+	t := d.Principal.Token
+	if d.Reason == OK {
+		r.Token = t
+	}
+	if t != nil && t.key == nil {
+		r.Claims = t.Claims.JSON()
+		return r, steps
+	}
 	header, payload, _, _ := split(token, len(token)) // an unsigned one is shown too
 	r.Header, r.Claims = decodeObject(header), decodeObject(payload)
 	return r, steps
+}
+
+// possibleIssuers are the sets of issuers that a token can be judged by: one with all
+// of them; for an opaque one, each that has to be asked by itself.
+func possibleIssuers(issuers []*Issuer, token string) (sets [][]*Issuer) {
+	for _, i := range issuers {
+		if i.Introspection != nil && isOpaque(token) {
+			sets = append(sets, []*Issuer{i})
+		}
+	}
+	if sets == nil {
+		sets = append(sets, issuers)
+	}
+	return sets
 }
 
 // decodeObject returns the JSON of a segment, nil when it is none.

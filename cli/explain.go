@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/admin"
 	"gatehouse/auth"
+	"gatehouse/config"
 	"gatehouse/gateway"
 	"gatehouse/proxy"
 )
@@ -21,6 +22,7 @@ type explainFlags struct {
 	headers   []string
 	tokenFile string
 	keyFile   string
+	certFile  string
 	json      bool
 }
 
@@ -42,6 +44,7 @@ func (p *program) explain() *cobra.Command {
 	cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "header line, 'Name: value'; repeatable")
 	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "file with the bearer token, - for standard input")
 	cmd.Flags().StringVar(&f.keyFile, "key-file", "", "file with the API key, - for standard input")
+	cmd.Flags().StringVar(&f.certFile, "client-cert", "", "file with the client's certificate in PEM, for a listener that asks for one")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.runExplain(cmd.Context(), f, args[0]) }
 	return cmd
@@ -107,6 +110,13 @@ func (p *program) explainRequest(f explainFlags, target, apiKeyHeader string) (a
 			return ask, err
 		}
 		ask.Headers = append(ask.Headers, admin.ExplainHeader{Name: secret.header, Value: secret.prefix + text})
+	}
+	if f.certFile != "" {
+		pem, err := config.File(f.certFile).Read()
+		if err != nil {
+			return ask, usage("--client-cert cannot be read: %w", err)
+		}
+		ask.ClientCertificate = string(pem)
 	}
 	return ask, nil
 }

@@ -47,7 +47,7 @@ func (p *program) runInspect(ctx context.Context, file, tokenFile string, asJSON
 	if err != nil {
 		return err
 	}
-	report, steps := gate.Inspect(strings.TrimSpace(token), p.now())
+	report, steps := gate.Inspect(ctx, strings.TrimSpace(token), p.now())
 	if asJSON {
 		err = p.printJSON(struct {
 			auth.Report

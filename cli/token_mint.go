@@ -80,7 +80,7 @@ func (p *program) runMint(ctx context.Context, f mintFlags) error {
 	if err != nil {
 		return err
 	}
-	if report, _ := gate.Inspect(token, p.now()); report.Reason != auth.OK {
+	if report, _ := gate.Inspect(ctx, token, p.now()); report.Reason != auth.OK {
 		fmt.Fprintf(p.Err, "warning: the gateway would refuse this token: %s; see gatehouse token inspect\n", report.Reason)
 	}
 	fmt.Fprintln(p.Out, token)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -81,7 +80,7 @@ func (p *program) runRevoke(ctx context.Context, f revokeFlags) error {
 		if err != nil {
 			return err
 		}
-		session, err := sessionOf(strings.TrimSpace(text), issuers, p.now())
+		session, err := sessionOf(ctx, strings.TrimSpace(text), issuers, p.now())
 		if err != nil {
 			return err
 		}
@@ -147,31 +146,27 @@ func (f revokeFlags) request() (auth.RevocationRequest, error) {
 	return ask, nil
 }
 
-// sessionOf asks for the session of a token that one of the issuers has signed
+// sessionOf asks for the session of a token that one of the issuers vouches for
 // and that has not expired.
-func sessionOf(compact string, issuers []*auth.Issuer, now time.Time) (auth.RevocationRequest, error) {
+func sessionOf(ctx context.Context, compact string, issuers []*auth.Issuer, now time.Time) (auth.RevocationRequest, error) {
 	var ask auth.RevocationRequest
 	gate, err := gateFor(issuers, noRevocations())
 	if err != nil {
 		return ask, err
 	}
-	policy := &auth.Policy{Mode: auth.BearerOnly, Issuers: issuers}
-	creds := auth.Extract(http.Header{"Authorization": {"Bearer " + compact}}, "")
-	d := gate.Decide(policy, creds, now)
-	switch {
-	case d.Principal.Token != nil:
-		t := d.Principal.Token
+	report, _ := gate.Inspect(ctx, compact, now)
+	switch t := report.Token; {
+	case t != nil:
 		return auth.RevocationRequest{Kind: auth.KindSession, ID: t.SessionID(), Issuer: t.Issuer().Name}, nil
-	case d.Reason == auth.TokenExpired:
-		return ask, expired(gate, compact, now)
+	case report.Reason == auth.TokenExpired:
+		return ask, expired(report)
 	}
-	return ask, fmt.Errorf("the token is not valid, so nothing was revoked: %s: %s", d.Reason, d.Reason.Title())
+	return ask, fmt.Errorf("the token is not valid, so nothing was revoked: %s: %s", report.Reason, report.Reason.Title())
 }
 
 // expired tells how to end what was renewed from a token that is over itself.
-func expired(gate *auth.Gate, compact string, now time.Time) error {
+func expired(report auth.Report) error {
 	message := "the token has expired by itself, so nothing was revoked"
-	report, _ := gate.Inspect(compact, now)
 	for _, name := range []string{"sid", "jti"} {
 		if id := claim(report.Claims, name); id != "" {
 			return fmt.Errorf("%s; to end what was renewed from it: gatehouse token revoke --sid %s", message, shellQuote(id))

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"strings"
@@ -81,6 +82,34 @@ func FuzzParseUsers(f *testing.F) {
 					t.Fatalf("claim %q is %s", name, value)
 				}
 			}
+		}
+	})
+}
+
+// FuzzScalars: a size, duration, rate or hash that is accepted prints as
+// something that is read as the same.
+func FuzzScalars(f *testing.F) {
+	for _, text := range []string{
+		"0", "512B", "32KiB", "10MiB", "1GiB", "9223372036854775807", "8589934592GiB", "-1", "1.5KiB", "1h30m", "12h", "1ns", "2562047h47m16.854775807s", "1d", "10/5m", "0/1s", "off", "1/1ms", "0a1", strings.Repeat("0a", 32),
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var size, size2 Size
+		if size.UnmarshalText([]byte(text)) == nil && (size < 0 || size2.UnmarshalText([]byte(size.String())) != nil || size != size2) {
+			t.Errorf("size %q is %d, prints as %s, and is then %d", text, size, size, size2)
+		}
+		var duration, duration2 Duration
+		if duration.UnmarshalText([]byte(text)) == nil && (duration < 0 || duration2.UnmarshalText([]byte(duration.String())) != nil || duration != duration2) {
+			t.Errorf("duration %q is %d, prints as %s, and is then %d", text, duration, duration, duration2)
+		}
+		var rate, rate2 Rate
+		if rate.UnmarshalText([]byte(text)) == nil && (rate2.UnmarshalText([]byte(rate.String())) != nil || rate != rate2) {
+			t.Errorf("rate %q is %v, and then %v", text, rate, rate2)
+		}
+		var hash Hash
+		if hash.UnmarshalText([]byte(text)) == nil && !strings.EqualFold(hex.EncodeToString(hash[:]), text) {
+			t.Errorf("hash %q is %x", text, hash)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func (d *decoder) inherit(c *Config) {
 			r.Auth = defaults.Auth
 		}
 		if !r.looksAtTokens() {
-			defaults.Issuers, defaults.Require, defaults.Renew = nil, Require{}, false
+			defaults.Issuers, defaults.Require.Scopes, defaults.Require.Claims, defaults.Renew = nil, nil, nil, false
 		}
 		d.inheritFields(path, reflect.ValueOf(r).Elem(), reflect.ValueOf(defaults))
 		if r.Renew && !d.written(path+".renew") {

@@ -42,8 +42,8 @@ func TestFull(t *testing.T) {
 	in := func(name string) File { return File(filepath.Join(here, name)) }
 
 	wantServer := Server{
-		Listen: "127.0.0.1:8081", TLS: TLS{in("cert.pem"), in("key.pem"), in("cert.pem")},
-		ReadHeaderTimeout: Duration(6 * time.Second), IdleTimeout: Duration(121 * time.Second),
+		Listen: "127.0.0.1:8081", TLS: TLS{in("cert.pem"), in("key.pem"), in("cert.pem"), "optional"},
+		MaxConnections: 9000, ReadHeaderTimeout: Duration(6 * time.Second), IdleTimeout: Duration(121 * time.Second),
 		BodyIdleTimeout: Duration(31 * time.Second), MaxHeaderBytes: 33 << 10, MaxBodyBytes: 11 << 20,
 		DrainTimeout: Duration(21 * time.Second), DrainDelay: Duration(time.Second),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
@@ -51,9 +51,11 @@ func TestFull(t *testing.T) {
 	same(t, "server", c.Server, wantServer)
 	same(t, "admin", c.Admin, Admin{Listen: "127.0.0.1:9091", TokenFile: in("hs.secret")})
 	same(t, "store", c.Store, Store{
-		"redis+sentinel://user:hunter2@h1:26379,h2:26379/0?master=main", Duration(201 * time.Millisecond), 1, Duration(101 * time.Millisecond),
+		URL: "rediss+sentinel://user:hunter2@h1:26379,h2:26379/0?master=main", Timeout: Duration(201 * time.Millisecond),
+		WaitReplicas: 1, WaitTimeout: Duration(101 * time.Millisecond), RevocationShards: 4,
+		TLS: ClientTLS{in("cert.pem"), in("cert.pem"), in("key.pem"), "redis.internal"},
 	})
-	same(t, "revocation", c.Revocation, Revocation{Duration(6 * time.Second), "allow"})
+	same(t, "revocation", c.Revocation, Revocation{Duration(6 * time.Second), "allow", 32 << 20})
 	same(t, "log", c.Log, Log{"debug", "text", false})
 	same(t, "key 0", c.APIKeys.Keys[0], APIKey{
 		"web-app",
@@ -72,14 +74,22 @@ func TestFull(t *testing.T) {
 		KeyRing: &KeyRing{"EdDSA", "", in("hs.secret"), Duration(721 * time.Hour), Duration(11 * time.Minute)},
 		Cookie:  "__Host-token", Renew: &Renew{0.25, Duration(13 * time.Hour)},
 	})
+	same(t, "introspection", *c.Issuers[2].Introspection, Introspection{
+		"https://partners.example.com/introspect?a=b", "us", "", in("hs.secret"), Duration(3 * time.Second), Duration(31 * time.Second), 65,
+	})
+	same(t, "tls", c.Issuers[2].TLS, ClientTLS{in("cert.pem"), in("cert.pem"), in("key.pem"), "partners.internal"})
 	same(t, "secret", keys[2].Secret.Reveal(), "hunter2 0123456789abcdef0123456789abcdef")
 	same(t, "private key", keys[4].PrivateKey.Reveal(), "hunter2")
 	same(t, "public key", keys[5].PublicKey, "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n")
 	same(t, "orders", c.Routes[0].RouteDefaults, RouteDefaults{
 		Upstream: Upstreams{{"http://127.0.0.1:9000", 3}, {"https://orders.internal", 1}}, Auth: "any", Issuers: []string{"main"},
-		Require: Require{[]string{"orders:read", "orders:write"}, []ClaimRule{{"roles", []string{"admin", "1", "${literal}"}}}},
-		Forward: Forward{[]ClaimHeader{{"sub", "x-user-id", "text"}, {"realm.roles", "X-User-Roles", "csv"}}, "X-App", "keep"},
-		Renew:   true, StripPrefix: "/v1", Websocket: true,
+		UpstreamTLS: ClientTLS{in("cert.pem"), in("cert.pem"), in("key.pem"), "orders.internal"},
+		Require: Require{
+			Scopes: []string{"orders:read", "orders:write"}, Claims: []ClaimRule{{"roles", []string{"admin", "1", "${literal}"}}},
+			ClientCertificate: []CertificateRule{{Subject: `CN=orders,O=acme\, Inc.`, DNS: "orders.internal"}, {URI: "spiffe://acme/orders"}, {Any: true}},
+		},
+		Forward: Forward{[]ClaimHeader{{"sub", "x-user-id", "text"}, {"realm.roles", "X-User-Roles", "csv"}}, "X-App", "X-Client-Certificate", "keep"},
+		Renew:   true, StripPrefix: "/v1", Websocket: true, StreamIdleTimeout: Duration(2 * time.Hour),
 	})
 }
 
@@ -97,7 +107,7 @@ issuers: [{name: main, issuer: "", any_audience: true, keys: [{algorithm: HS256,
 routes: [{name: a, match: /, upstream: "http://127.0.0.1:1"}]
 `)
 	same(t, "listen", c.Server.Listen, "127.0.0.1:8080")
-	same(t, "staleness", c.Revocation, Revocation{Duration(5 * time.Second), "deny"})
+	same(t, "staleness", c.Revocation, Revocation{Duration(5 * time.Second), "deny", 0})
 	same(t, "access log", c.Log.Access, true)
 	is := c.Issuers[0]
 	same(t, "leeway", is.Leeway, Duration(10*time.Second))
@@ -105,8 +115,8 @@ routes: [{name: a, match: /, upstream: "http://127.0.0.1:1"}]
 	same(t, "renew", *is.Renew, Renew{0.5, Duration(12 * time.Hour)})
 	same(t, "route", c.Routes[0].RouteDefaults, RouteDefaults{
 		Upstream: Upstreams{{"http://127.0.0.1:1", 1}}, Auth: "both",
-		Forward: Forward{[]ClaimHeader{{"sub", "X-User-Id", "text"}}, "X-Client-Id", "strip"},
-		Timeout: Duration(30 * time.Second), MaxBodyBytes: 10 << 20,
+		Forward: Forward{[]ClaimHeader{{"sub", "X-User-Id", "text"}}, "X-Client-Id", "", "strip"},
+		Timeout: Duration(30 * time.Second), StreamIdleTimeout: Duration(time.Hour), MaxBodyBytes: 10 << 20,
 	})
 	if !strings.HasPrefix(c.Store.URL.Reveal(), "file:/") || !strings.HasSuffix(c.Store.URL.Reveal(), "/gatehouse.db") {
 		t.Errorf("store.url is %q, want an absolute path", c.Store.URL.Reveal())
@@ -117,13 +127,13 @@ routes: [{name: a, match: /, upstream: "http://127.0.0.1:1"}]
 func TestC11Inherit(t *testing.T) {
 	chdir(t)
 	c := mustParse(t, `
-server: {max_body_bytes: 1MiB}
+server: {max_body_bytes: 1MiB, tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem}}
 issuers:
   - {name: still, issuer: a, any_audience: true, keys: [{algorithm: HS256, secret_file: hs.secret}]}
   - {name: sliding, issuer: b, any_audience: true, keys: [{algorithm: HS256, secret_file: hs.secret}], renew: {}}
 defaults:
   upstream: http://127.0.0.1:1
-  require: {scopes: [read], claims: [{claim: a, any_of: [b]}]}
+  require: {scopes: [read], claims: [{claim: a, any_of: [b]}], client_certificate: [{dns: a}]}
   forward: {claims: [{claim: email, header: X-Email}], api_key_id: X-App}
   renew: true
   timeout: 3s
@@ -137,11 +147,11 @@ routes:
 	same(t, "a silent route", silent.RouteDefaults, d)
 	same(t, "auth", silent.Auth, "both")
 	same(t, "body limit of the server", silent.MaxBodyBytes, Size(1<<20))
-	same(t, "own scopes", own.Require, Require{[]string{}, d.Require.Claims})
-	same(t, "own forward", own.Forward, Forward{[]ClaimHeader{}, "", "strip"})
+	same(t, "own scopes", own.Require, Require{Scopes: []string{}, Claims: d.Require.Claims, ClientCertificate: d.Require.ClientCertificate})
+	same(t, "own forward", own.Forward, Forward{[]ClaimHeader{}, "", "", "strip"})
 	same(t, "own timeout", own.Timeout, Duration(0))
 	same(t, "own body limit", own.MaxBodyBytes, Size(2<<10))
-	same(t, "open route asks nothing of tokens", open.Require, Require{})
+	same(t, "open route asks nothing of tokens", open.Require, Require{ClientCertificate: []CertificateRule{{DNS: "a"}}})
 	same(t, "open route does not renew", open.Renew, false)
 	same(t, "route of an issuer that does not renew", still.Renew, false)
 }

@@ -18,7 +18,7 @@ func TestPrintAgain(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"listen: 127.0.0.1:8081", "url: redis+sentinel://[redacted]@h1:26379,h2:26379/0?master=main", "'[redacted]'", "$${literal}",
+		"listen: 127.0.0.1:8081", "url: rediss+sentinel://[redacted]@h1:26379,h2:26379/0?master=main", "'[redacted]'", "$${literal}",
 		"timeout: 15s", "api_key_id: X-App", `not_after: 2027-01-01T00:00:00Z`,
 	} {
 		if !strings.Contains(string(printed), want) {

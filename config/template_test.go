@@ -53,13 +53,24 @@ func TestTemplateSwitchedOn(t *testing.T) {
 	chdir(t)
 	all := regexp.MustCompile(`(?m)^( *)#(\S)`).ReplaceAllString(string(Template(Fresh{})), "$1$2")
 	all = strings.ReplaceAll(all, "64 hex digits", strings.Repeat("ab", 32))
-	all = strings.NewReplacer("k1.pub.pem", "cert.pem", "keyring.secret", "hs.secret").Replace(all)
+	all = strings.NewReplacer("k1.pub.pem", "cert.pem", "keyring.secret", "hs.secret", "introspection.secret", "hs.secret").Replace(all)
 	_, err := Parse("gateway.yaml", []byte(all), nil)
 	want := map[string]bool{
 		"api_keys.keys[0].routes[0]": true, // nor a route of the name in the example
 		"routes[0].issuers":          true, // and its route asks for an API key alone
 		"routes[0].require.scopes":   true,
 		"routes[0].require.claims":   true,
+		// Its listener has no TLS, nor has its upstream.
+		"defaults.require.client_certificate":  true,
+		"defaults.forward.client_certificate":  true,
+		"routes[0].require.client_certificate": true,
+		"routes[0].forward.client_certificate": true,
+		"routes[0].upstream_tls":               true,
+		// An issuer is of one kind.
+		"issuers[0].keys":     true,
+		"issuers[0].key_ring": true,
+		"issuers[0].jwks_url": true,
+		"issuers[0].renew":    true,
 		// The database is not there.
 		"token_service.users[0].postgres.url_env": true,
 		// A client has what its grants need, and an endpoint what its dialect has.

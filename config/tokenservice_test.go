@@ -17,7 +17,7 @@ func TestTokenService(t *testing.T) {
 	same(t, "users", ts.Users, []UserSource{
 		{Name: "users.yaml", File: File(users)},
 		{Name: "people", Postgres: &Postgres{"postgres://u:hunter2@h/db", "", "select id, password_hash from users where name = $1", Duration(3 * time.Second), 5}},
-		{Name: "http", HTTP: &HTTPUsers{"https://users.internal/verify?a=b", "http://[::1]:7000/lookup", Duration(4 * time.Second)}},
+		{Name: "http", HTTP: &HTTPUsers{"https://users.internal/verify?a=b", "http://[::1]:7000/lookup", Duration(4 * time.Second), ClientTLS{ServerName: "users"}}},
 	})
 	same(t, "a confidential client", ts.Clients[0], Client{
 		ID: "reporting", SecretSHA256: Hash{0x21, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23},

@@ -35,7 +35,8 @@ type Postgres struct {
 
 // HTTPUsers is a service that checks passwords.
 type HTTPUsers struct {
-	URL       string   `yaml:"url" required:"is missing: say what to ask, as in http://127.0.0.1:7000/verify" example:"http://127.0.0.1:7000/verify" doc:"Where the password is checked: https, or http on loopback."`
-	LookupURL string   `yaml:"lookup_url" example:"http://127.0.0.1:7000/lookup" doc:"Where a refresh asks for the user as it is now: POST {username, id}, answered 200 {id, claims}, or 401, 404 or 410 when it is gone. Absent: a refresh keeps what was said at the login."`
-	Timeout   Duration `yaml:"timeout" default:"2s" min:"10ms" max:"1m" doc:"Time for one answer."`
+	URL       string    `yaml:"url" required:"is missing: say what to ask, as in http://127.0.0.1:7000/verify" example:"http://127.0.0.1:7000/verify" doc:"Where the password is checked: https, or http on loopback."`
+	LookupURL string    `yaml:"lookup_url" example:"http://127.0.0.1:7000/lookup" doc:"Where a refresh asks for the user as it is now: POST {username, id}, answered 200 {id, claims}, or 401, 404 or 410 when it is gone. Absent: a refresh keeps what was said at the login."`
+	Timeout   Duration  `yaml:"timeout" default:"2s" min:"10ms" max:"1m" doc:"Time for one answer."`
+	TLS       ClientTLS `yaml:"tls" doc:"How an https server is spoken to. The files are read again when they change."`
 }

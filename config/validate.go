@@ -72,13 +72,15 @@ func (v *validator) server() {
 		}
 	}
 	tls := v.Server.TLS
+	v.pair("server.tls", tls.CertFile, tls.KeyFile)
 	switch {
-	case tls.CertFile != "" && tls.KeyFile == "":
-		v.fault("server.tls.key_file", "is missing: a certificate needs its private key")
-	case tls.CertFile == "" && tls.KeyFile != "":
-		v.fault("server.tls.cert_file", "is missing: a private key needs its certificate")
-	case tls.CertFile == "" && tls.ClientCAFile != "":
+	case tls.CertFile == "" && tls.KeyFile == "" && tls.ClientCAFile != "":
 		v.fault("server.tls.client_ca_file", "needs cert_file and key_file: without TLS no client can show a certificate")
+	case tls.ClientCAFile == "" && tls.ClientAuth == "optional":
+		v.fault("server.tls.client_auth", "needs client_ca_file: say whose certificates are good")
+	}
+	if tls.CertFile != "" && v.Server.H2C {
+		v.fault("server.h2c", "is for a listener without TLS: with it clients agree on HTTP/2 by themselves")
 	}
 	if v.Admin.Token != "" && v.Admin.TokenFile != "" {
 		v.fault("admin.token_file", "token is set too: keep one of the two")
@@ -95,8 +97,11 @@ func (v *validator) address(path, address string) {
 	}
 }
 
+// minListBytes is the least that a bounded revocation list is of use in.
+const minListBytes Size = 1 << 20
+
 // redisSchemes are the schemes of a store that other replicas share.
-var redisSchemes = []string{"redis", "rediss", "redis+sentinel", "redis+cluster"}
+var redisSchemes = []string{"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
 
 func (v *validator) store() {
 	const path = "store.url"
@@ -116,13 +121,26 @@ func (v *validator) store() {
 		if !found || hosts == "" || strings.ContainsAny(hosts[:1], "/?#") {
 			v.fault(path, "names no host, as in %s://127.0.0.1:6379", scheme)
 		}
-		if scheme == "redis+sentinel" && !strings.Contains(hosts, "master=") {
+		if strings.HasSuffix(scheme, "+sentinel") && !strings.Contains(hosts, "master=") {
 			v.fault(path, "needs ?master=NAME, the name by which the sentinels know the master")
 		}
 	}
 	if v.Store.WaitReplicas > 0 && !slices.Contains(redisSchemes, scheme) {
 		v.fault("store.wait_replicas", "is for Redis: this store has no replicas")
 	}
+	switch n := v.Store.RevocationShards; {
+	case n > 1 && !slices.Contains(redisSchemes, scheme):
+		v.fault("store.revocation_shards", "is for Redis: this store has one shard")
+	case n&(n-1) != 0:
+		v.fault("store.revocation_shards", "must be 1, 2, 4, 8, 16, 32 or 64")
+	}
+	if m := v.Revocation.MaxMemory; m != 0 && m < minListBytes {
+		v.fault("revocation.max_memory", "must be 0 or at least %s", minListBytes)
+	}
+	if v.Store.TLS != (ClientTLS{}) && !strings.HasPrefix(scheme, "rediss") {
+		v.fault("store.tls", "is for a store.url that begins with rediss")
+	}
+	v.pair("store.tls", v.Store.TLS.CertFile, v.Store.TLS.KeyFile)
 }
 
 // storeFile makes the path of the embedded store absolute.

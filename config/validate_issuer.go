@@ -17,6 +17,8 @@ func (v *validator) issuers() {
 			v.fault(path+".subject_claim", "is empty: sub is the usual one")
 		}
 		v.keys(path, is)
+		v.introspection(path, is)
+		v.issuerTLS(path+".tls", is)
 		v.keyRing(path+".key_ring", is.KeyRing)
 		v.cookie(path+".cookie", is.Cookie)
 		if is.Renew != nil && !is.signs() {
@@ -37,8 +39,8 @@ func (v *validator) audience(path string, is *Issuer) {
 
 func (v *validator) keys(path string, is *Issuer) {
 	sets := count([]bool{is.JWKSFile != "", is.JWKSURL != "", is.Discovery})
-	if len(is.Keys) == 0 && sets == 0 && is.KeyRing == nil {
-		v.fault(path+".keys", "is missing: no token can be verified without keys, jwks_file, jwks_url, discovery or key_ring")
+	if len(is.Keys) == 0 && sets == 0 && is.KeyRing == nil && is.Introspection == nil {
+		v.fault(path+".keys", "is missing: no token can be verified without keys, jwks_file, jwks_url, discovery, key_ring or introspection")
 	}
 	if sets > 0 && len(is.Algorithms) == 0 {
 		v.fault(path+".algorithms", "is empty: name those that keys of a set may be used with, as in [RS256, ES256]")

@@ -22,6 +22,7 @@ func (v *validator) routes() {
 		}
 		v.bearer(path, r)
 		v.stripPrefix(path, r)
+		v.schemes(path, r)
 	}
 	v.managed()
 	v.patterns()
@@ -50,6 +51,12 @@ func (v *validator) routeFields(path string, r *RouteDefaults) {
 			}
 		}
 	}
+	if v.written(path + ".require.client_certificate") {
+		v.certificates(path+".require.client_certificate", r.Require.ClientCertificate)
+	}
+	if v.written(path + ".upstream_tls") {
+		v.pair(path+".upstream_tls", r.UpstreamTLS.CertFile, r.UpstreamTLS.KeyFile)
+	}
 }
 
 // scopes checks that each is one (RFC 6749 §3.3).
@@ -70,8 +77,8 @@ func (v *validator) upstreams(path string, list Upstreams) {
 		}
 		u, err := url.Parse(up.URL)
 		switch {
-		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-			v.fault(at, "is not a URL such as http://127.0.0.1:9000 or https://orders.internal")
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c" || u.Hostname() == "":
+			v.fault(at, "is not a URL such as http://127.0.0.1:9000, https://orders.internal or h2c://127.0.0.1:50051")
 		case u.User != nil:
 			v.fault(at, "must not contain credentials: anyone who can read the config could use them")
 		case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -112,6 +119,7 @@ func (v *validator) bearer(path string, r *Route) {
 	if r.Renew && !r.canRenew(v.Issuers) {
 		v.fault(path+".renew", "none of the issuers that the route accepts has renew")
 	}
+	v.oneIntrospection(path, r)
 }
 
 // stripPrefix checks that the prefix is whole segments which every path that the
@@ -165,6 +173,10 @@ func (v *validator) managed() {
 		}
 		if f.APIKeyID != "" {
 			one(path+".forward.api_key_id", f.APIKeyID)
+		}
+		if at := path + ".forward.client_certificate"; f.ClientCertificate != "" && v.written(at) {
+			v.clientCA(at)
+			one(at, f.ClientCertificate)
 		}
 	}
 	check("defaults", &v.Defaults.Forward)

@@ -81,25 +81,26 @@ func (v *validator) userSource(path string, s *UserSource) {
 		}
 	}
 	if h := s.HTTP; h != nil {
-		v.delegate(path+".http.url", h.URL)
+		v.delegate(path+".http.url", h.URL, "https://users.internal/verify", "passwords")
 		if h.LookupURL != "" {
-			v.delegate(path+".http.lookup_url", h.LookupURL)
+			v.delegate(path+".http.lookup_url", h.LookupURL, "https://users.internal/lookup", "names")
 		}
+		v.pair(path+".http.tls", h.TLS.CertFile, h.TLS.KeyFile)
 	}
 }
 
-// delegate checks the URL that passwords are sent to.
-func (v *validator) delegate(path, text string) {
+// delegate checks a URL that passwords or tokens are sent to.
+func (v *validator) delegate(path, text, example, sent string) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || !isHTTP(u):
-		v.fault(path, "is not a URL such as https://users.internal/verify")
+		v.fault(path, "is not a URL such as %s", example)
 	case u.User != nil:
 		v.fault(path, "must not contain credentials: anyone who can read the config could use them")
 	case u.Fragment != "":
 		v.fault(path, "has a fragment, which is never sent")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		v.fault(path, "would send passwords in clear: use https, or http on loopback")
+		v.fault(path, "would send %s in clear: use https, or http on loopback", sent)
 	}
 }
 

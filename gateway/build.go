@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,9 +50,11 @@ type parts struct {
 	hasher   *users.Hasher
 	observer func(route string) proxy.Observer
 	renewal  func(issuer string, result auth.RenewResult)
-	grant    func(dialect, grant string, reason auth.Reason)
-	replayed func()
-	log      *slog.Logger
+	// introspected counts what came of asking an issuer about a token.
+	introspected func(issuer string, result auth.IntrospectionResult, took time.Duration)
+	grant        func(dialect, grant string, reason auth.Reason)
+	replayed     func()
+	log          *slog.Logger
 }
 
 // builder collects what is wrong while it builds.
@@ -104,6 +107,7 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 	}
 	s.state, err = proxy.NewState(proxy.StateConfig{
 		Gate: s.gate, Routes: routes, APIKeyHeader: cfg.APIKeys.Header, Cookies: cookies(s.issuers), TrustedProxies: cfg.Server.TrustedProxies,
+		ClientCAs: s.clientCAs(), ClientCertOptional: cfg.Server.TLS.ClientAuth == "optional",
 		BodyIdleTimeout: cfg.Server.BodyIdleTimeout.Std(), WriteIdleTimeout: writeIdleTimeout, AccessLog: cfg.Log.Access, Observer: p.observer, Renewal: p.renewal,
 	})
 	if err != nil {
@@ -111,6 +115,15 @@ func build(cfg *config.Config, p parts) (*snapshot, error) {
 		return nil, b.problems
 	}
 	return s, nil
+}
+
+// clientCAs are those who vouch for clients' certificates, nil when none is
+// asked for.
+func (s *snapshot) clientCAs() *x509.CertPool {
+	if s.tls == nil {
+		return nil
+	}
+	return s.tls.ClientCAs
 }
 
 // cookies are the names of those that carry tokens.
@@ -123,11 +136,13 @@ func cookies(issuers []*auth.Issuer) (names []string) {
 	return names
 }
 
-// storeURL checks what opening the store would find wrong with its URL.
+// storeURL checks what opening the store would find wrong with its URL and
+// certificates.
 func (b *builder) storeURL() {
 	if err := store.CheckURL(b.cfg.Store.URL.Reveal()); err != nil {
 		b.fault("store.url", errors.New(strings.TrimPrefix(err.Error(), "store.url: ")))
 	}
+	b.clientTLS("store.tls", b.cfg.Store.TLS)
 }
 
 // APIKeys returns the API keys of a configuration, without those of its store.
@@ -155,6 +170,9 @@ func (b *builder) routes(issuers []*auth.Issuer) []*proxy.Route {
 		for _, rule := range r.Require.Claims {
 			p.Claims = append(p.Claims, auth.ClaimRule{Claim: rule.Claim, AnyOf: rule.AnyOf})
 		}
+		for _, rule := range r.Require.ClientCertificate { // any: true says nothing, which each certificate meets
+			p.Certificates = append(p.Certificates, auth.CertificateRule{Subject: rule.Subject, URI: rule.URI, DNSName: rule.DNS})
+		}
 		// Routes that forward alike share one value, so that what was rendered
 		// for one of them serves the others.
 		if shared, ok := forwards[fmt.Sprint(*p.Forward)]; ok {
@@ -164,6 +182,7 @@ func (b *builder) routes(issuers []*auth.Issuer) []*proxy.Route {
 		routes = append(routes, &proxy.Route{
 			Name: r.Name, Pattern: r.Match, Policy: p, Upstreams: b.upstreams(path, r.Upstream),
 			KeepAuthorization: r.Forward.Authorization == "keep", StripPrefix: r.StripPrefix, WebSocket: r.Websocket,
+			TLS: b.upstreamTLS(path+".upstream_tls", r.UpstreamTLS), StreamIdle: r.StreamIdleTimeout.Std(),
 			Timeout: r.Timeout.Std(), MaxBodyBytes: int64(r.MaxBodyBytes),
 		})
 	}
@@ -179,7 +198,7 @@ func accepted(issuers []*auth.Issuer, names []string) []*auth.Issuer {
 }
 
 func (b *builder) forward(path string, f config.Forward) *auth.Forward {
-	forward := &auth.Forward{APIKeyHeader: http.CanonicalHeaderKey(f.APIKeyID)}
+	forward := &auth.Forward{APIKeyHeader: http.CanonicalHeaderKey(f.APIKeyID), CertificateHeader: http.CanonicalHeaderKey(f.ClientCertificate)}
 	for i, c := range f.Claims {
 		format, ok := auth.ParseFormat(c.Format)
 		if !ok {

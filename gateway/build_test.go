@@ -93,6 +93,13 @@ func TestClientCAWithoutCertificate(t *testing.T) {
 	}
 }
 
+func TestStoreCertificateWithoutKey(t *testing.T) {
+	b := &builder{cfg: parse(t, "store: {url: rediss://h, tls: {cert_file: empty.pem, key_file: key.pem}}\n")}
+	if b.storeURL(); len(b.problems) != 1 || !strings.Contains(b.problems.Error(), "store.tls.cert_file: the certificate and its key cannot be used") {
+		t.Errorf("%v", b.problems)
+	}
+}
+
 func TestAdminHosts(t *testing.T) {
 	own, err := os.Hostname()
 	if err != nil {

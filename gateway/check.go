@@ -39,13 +39,15 @@ func Check(cfg *config.Config, found config.Problems) (warnings []string, err er
 // apart are parts that serve nobody and count nowhere.
 func apart(cfg *config.Config, log *slog.Logger) parts {
 	hasher, _ := users.NewHasher(users.HasherConfig{Limit: 1}) // one is a limit that it takes
+	list, _ := newList(1, revocation.MirrorConfig{})           // it is read at once, from however many
 	return parts{
-		list: newList(), stored: &auth.StoredAPIKeys{}, store: &tokenStore{}, rings: newRings(commandRings{cfg, log}, log), remotes: newRemotes(commandRings{cfg, log}, log), hasher: hasher,
-		observer: func(string) proxy.Observer { return uncounted{} },
-		renewal:  func(string, auth.RenewResult) {},
-		grant:    func(string, string, auth.Reason) {},
-		replayed: func() {},
-		log:      log,
+		list: list, stored: &auth.StoredAPIKeys{}, store: &tokenStore{}, rings: newRings(commandRings{cfg, log}, log), remotes: newRemotes(commandRings{cfg, log}, log), hasher: hasher,
+		observer:     func(string) proxy.Observer { return uncounted{} },
+		renewal:      func(string, auth.RenewResult) {},
+		introspected: func(string, auth.IntrospectionResult, time.Duration) {},
+		grant:        func(string, string, auth.Reason) {},
+		replayed:     func() {},
+		log:          log,
 	}
 }
 
@@ -72,16 +74,21 @@ func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.
 // readList fills the list and the stored keys from the store, once.
 func readList(ctx context.Context, cfg *config.Config, p parts, now time.Time, log *slog.Logger) error {
 	err := ReadStore(ctx, cfg, log, func(st *store.Store) error {
-		_, err := st.Snapshot(ctx, func(e revocation.Event) error {
-			switch e.Op {
-			case revocation.Revoked:
-				p.list.Put(e.Revocation, now)
-			case revocation.KeyPut:
-				p.stored.Put(e.Key)
+		for _, source := range st.Sources() {
+			_, err := source.Snapshot(ctx, func(e revocation.Event) error {
+				switch e.Op {
+				case revocation.Revoked:
+					p.list.Put(e.Revocation, now)
+				case revocation.KeyPut:
+					p.stored.Put(e.Key)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-		return err
+		}
+		return nil
 	})
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func TestCheckFindsWhatLoadCannot(t *testing.T) {
 	cfg, err := config.Parse(file, []byte(`server:
   tls: {cert_file: cert.pem, key_file: key.pem}
 admin: {token_file: token}
-store: {url: "memory:"}
+store: {url: "rediss://h", tls: {ca_file: cert.pem}}
 issuers:
   - name: a
     issuer: a
@@ -49,6 +49,7 @@ issuers:
 		":14:45: issuers[0].keys[2].secret: the secret for HS256 has 10 bytes",
 		":9:16: issuers[0].jwks_file: the key set has no key",
 		":2:20: server.tls.cert_file: the certificate and its key cannot be used",
+		":4:43: store.tls.ca_file: there is no certificate in it",
 		":3:21: admin.token_file: the token has 5 bytes, which can be guessed",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -50,7 +51,7 @@ type Gateway struct {
 	metrics *metrics.Metrics
 	store   *store.Store
 	list    *list
-	feed    *revocation.Feed
+	feeds   []*revocation.Feed // one for each shard of the list
 	parts   parts
 
 	handler     *proxy.Handler
@@ -73,7 +74,14 @@ type Gateway struct {
 // becomes so when the store is back.
 func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g := &Gateway{load: cfg.Load, log: cfg.Log, build: cfg.Build, started: time.Now()}
-	g.list = newList()
+	var err error
+	g.list, err = newList(cfg.Config.Store.RevocationShards, revocation.MirrorConfig{
+		MaxBytes:  int(cfg.Config.Revocation.MaxMemory),
+		Confirmed: func(c auth.Coverage) { g.metrics.Confirmed(c) },
+	})
+	if err != nil {
+		return nil, cfg.Config.Problem("store.revocation_shards", "%v", err)
+	}
 	g.metrics = metrics.New(g.metricsConfig())
 	hasher, err := newHasher(cfg)
 	if err != nil {
@@ -83,13 +91,13 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g.parts = parts{
 		list: g.list, stored: &auth.StoredAPIKeys{}, store: opened, rings: newRings(opened, g.log.Logger), remotes: newRemotes(opened, g.log.Logger), hasher: hasher,
 		observer: func(route string) proxy.Observer { return g.metrics.Route(route) },
-		renewal:  g.metrics.Renewal, grant: g.metrics.Grant, replayed: g.metrics.Replayed, log: g.log.Logger,
+		renewal:  g.metrics.Renewal, introspected: g.metrics.Introspection, grant: g.metrics.Grant, replayed: g.metrics.Replayed, log: g.log.Logger,
 	}
 	if err := g.apply(ctx, cfg.Config); err != nil {
 		return nil, err
 	}
 	g.metrics.Reloaded(true, g.started)
-	if g.handler, err = proxy.New(proxy.Config{State: func() *proxy.State { return g.snapshot.Load().state }, Log: g.log.Logger}); err != nil {
+	if g.handler, err = proxy.New(proxy.Config{State: func() *proxy.State { return g.snapshot.Load().state }, Log: g.log.Logger, Access: g.log.Access()}); err != nil {
 		return nil, err
 	}
 	if g.dataSocket, g.adminSocket, err = listen(cfg.Config); err != nil {
@@ -120,18 +128,32 @@ func newHasher(cfg Config) (*users.Hasher, error) {
 
 // open opens the store and makes what depends on it.
 func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
-	sc := storeConfig(cfg, g.log.Logger)
+	sc, err := storeConfig(cfg, g.log.Logger)
+	if err != nil {
+		return err
+	}
 	sc.Own = true
 	sc.Observe = g.metrics.Store
 	if g.store, err = store.Open(ctx, sc); err != nil {
-		return cfg.Problem("store.url", "%s", strings.TrimPrefix(err.Error(), "store.url: "))
+		path := "store.url"
+		if errors.As(err, new(*revocation.ShardsError)) {
+			path = "store.revocation_shards"
+		}
+		return cfg.Problem(path, "%s", strings.TrimPrefix(err.Error(), "store.url: "))
 	}
 	g.parts.store.Store = g.store
-	g.feed, err = revocation.NewFeed(revocation.FeedConfig{
-		Source: g.store, Mirror: g.list.Mirror, Keys: g.parts.stored, Log: g.log.Logger, Propagation: g.metrics.Propagated,
-	})
-	if err != nil {
-		return err
+	for i, source := range g.store.Sources() {
+		fc := revocation.FeedConfig{
+			Source: source, Mirror: g.list.Mirrors[i], Mirrors: g.list.Mirrors, Log: g.log.Logger, Propagation: g.metrics.Propagated,
+		}
+		if fc.Keys = g.parts.stored; i > 0 {
+			fc.Keys = &auth.StoredAPIKeys{} // they are in the first shard alone
+		}
+		feed, err := revocation.NewFeed(fc)
+		if err != nil {
+			return err
+		}
+		g.feeds = append(g.feeds, feed)
 	}
 	handler, err := admin.New(admin.Config{
 		TokenSHA256: func() [32]byte { return g.snapshot.Load().adminToken },
@@ -166,6 +188,7 @@ func (g *Gateway) servers(cfg *config.Config, adminHandler http.Handler) error {
 	quiet := slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)
 	wc := wire.Config{
 		MaxHeaderBytes: int(cfg.Server.MaxHeaderBytes), ReadHeaderTimeout: cfg.Server.ReadHeaderTimeout.Std(), Log: g.log.Logger,
+		MaxConnections: cfg.Server.MaxConnections, H2C: cfg.Server.H2C,
 	}
 	if t := g.snapshot.Load().tls; t != nil {
 		wc.TLS = t.Clone()
@@ -177,16 +200,26 @@ func (g *Gateway) servers(cfg *config.Config, adminHandler http.Handler) error {
 	}
 	g.dataSocket = checked
 	g.dataServer = &http.Server{
-		Handler: g.handler, ConnContext: wire.ConnContext, ConnState: wire.ConnState,
+		Handler: g.handler, ConnContext: proxy.ConnContext, ConnState: wire.ConnState,
 		ReadHeaderTimeout: cfg.Server.ReadHeaderTimeout.Std(), IdleTimeout: cfg.Server.IdleTimeout.Std(),
 		MaxHeaderBytes: int(cfg.Server.MaxHeaderBytes), DisableGeneralOptionsHandler: true, ErrorLog: quiet,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100},
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100}, Protocols: protocols(cfg.Server.H2C),
 	}
 	g.adminServer = &http.Server{
 		Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: quiet,
 	}
 	return nil
+}
+
+// protocols are what clients may speak. HTTP/2 is agreed on by TLS; without it
+// the client must know.
+func protocols(h2c bool) *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(h2c)
+	return &p
 }
 
 // Addr is the address of the data listener.
@@ -199,11 +232,14 @@ func (g *Gateway) metricsConfig() metrics.Config {
 	return metrics.Config{
 		Version: g.build.Version, Commit: g.build.Commit, StoreOperations: store.Operations(),
 		Revocations:   func(k auth.Kind) int { return g.list.Len()[k] },
-		RevocationAge: g.list.Age,
-		LogDropped:    g.log.Dropped,
+		RevocationAge: g.list.Age, FilterBits: g.list.FilterBits,
+		LogDropped: g.log.Dropped,
 		IssuerKeys: func(now time.Time) []metrics.IssuerKeys {
 			var all []metrics.IssuerKeys
 			for _, i := range g.snapshot.Load().issuers {
+				if i.Introspection != nil {
+					continue // it has none, which is as it should be
+				}
 				k := metrics.IssuerKeys{Issuer: i.Name, Keys: len(i.Keys.All()), Age: now.Sub(time.Unix(0, g.loadedAt.Load()))}
 				if remote := published(i.Keys); remote != nil {
 					k.Age, k.Skipped = remote.Age(now), remote.Skipped()

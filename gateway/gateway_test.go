@@ -77,7 +77,7 @@ func TestListNeverComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newList()
+	l := oneShard(t)
 	l.set(cfg.Revocation)
 	now := time.Now()
 	if !l.Stale(now) {
@@ -153,8 +153,8 @@ func TestListenFails(t *testing.T) {
 func TestRevocationIsInForceAtOnce(t *testing.T) {
 	r := start(t, yaml(echo(t), ""))
 	entry := auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: "s", Until: time.Now().Add(time.Hour)}
-	own := newList()
-	if err := (&revoker{&tokenStore{r.store}, own}).Revoke(t.Context(), entry); err != nil || !own.Revoked(entry.Key(), 0, time.Now().Unix()) {
+	own := oneShard(t)
+	if err := (&revoker{&tokenStore{r.store}, own}).Revoke(t.Context(), entry); err != nil || own.Covers(auth.KindSession, entry.Key(), 0, time.Now().Unix()) != auth.Covered {
 		t.Errorf("not in force: %v", err)
 	}
 	entry.ID = ""

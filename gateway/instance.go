@@ -57,16 +57,22 @@ func (i *instance) old(now time.Time) bool {
 }
 
 func keys(issuers []*auth.Issuer) admin.Part {
-	var without []string
+	var without, silent []string
 	for _, issuer := range issuers {
 		if remote := published(issuer.Keys); remote != nil && !remote.Tried() {
 			return admin.Part{Name: "keys", State: admin.StateFailing, Detail: "the keys of issuer " + issuer.Name + " are being read"}
 		}
-		if !issuer.Keys.Ready() {
+		switch {
+		case unanswering(issuer):
+			silent = append(silent, issuer.Name)
+		case !issuer.Keys.Ready():
 			without = append(without, issuer.Name)
 		}
 	}
 	p := admin.Part{Name: "keys", State: admin.StateOK}
+	if len(silent) > 0 { // never failing: only requests find out that it answers again
+		p.State, p.Detail = admin.StateDegraded, "introspection gets no answer of issuer "+strings.Join(silent, ", ")
+	}
 	if len(without) == 0 {
 		return p
 	}
@@ -97,7 +103,7 @@ func (i *instance) Status(now time.Time) admin.Status {
 		status.Revocations.Entries[kind.String()] = n
 	}
 	for _, issuer := range s.issuers {
-		is := admin.IssuerStatus{Name: issuer.Name, KeyIDs: []string{}, Ready: issuer.Keys.Ready()}
+		is := admin.IssuerStatus{Name: issuer.Name, KeyIDs: []string{}, Ready: issuer.Keys.Ready() && !unanswering(issuer)}
 		for _, k := range issuer.Keys.All() {
 			is.KeyIDs = append(is.KeyIDs, k.ID)
 		}

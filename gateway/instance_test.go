@@ -40,7 +40,7 @@ func TestKeysPart(t *testing.T) {
 func TestRevocationsPart(t *testing.T) {
 	now := time.Now()
 	for _, whenStale := range []string{"deny", "allow"} {
-		g := &Gateway{list: newList()}
+		g := &Gateway{list: oneShard(t)}
 		cfg := &config.Config{Revocation: config.Revocation{MaxStaleness: config.Duration(5 * time.Second), WhenStale: whenStale}}
 		g.list.set(cfg.Revocation)
 		g.snapshot.Store(&snapshot{config: cfg})

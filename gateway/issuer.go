@@ -56,6 +56,9 @@ func (b *builder) issuers() []*auth.Issuer {
 		if c.JWKSURL != "" || c.Discovery {
 			b.remote(path, issuer, c)
 		}
+		if c.Introspection != nil {
+			b.introspection(path, issuer, c)
+		}
 		if c.KeyRing != nil {
 			b.ring(path+".key_ring", issuer, c.KeyRing)
 		}
@@ -99,7 +102,7 @@ func (b *builder) remote(path string, issuer *auth.Issuer, c config.Issuer) {
 	if b.faulty(at) || b.faulty(path+".algorithms") {
 		return
 	}
-	remote, err := b.parts.remotes.remote(c)
+	remote, err := b.parts.remotes.remote(c, b.clientTLS(path+".tls", c.TLS))
 	if err != nil {
 		b.fault(at, err)
 		return

@@ -11,16 +11,22 @@ import (
 	"gatehouse/config"
 )
 
-// list is the mirror together with the configured answer to its being old. The
-// answer can change by a reload; the mirror stays.
+// list are the mirrors together with the configured answer to their being old.
+// The answer can change by a reload; the mirrors stay.
 type list struct {
-	*revocation.Mirror
+	revocation.Mirrors
 	// limit is the age above which the list is stale, as a time.Duration. 0:
 	// it must have been read at the very moment, as a command does.
 	limit atomic.Int64
 }
 
-func newList() *list { return &list{Mirror: revocation.NewMirror(revocation.MirrorConfig{})} }
+// newList returns an empty list; the number of its shards must be that of the
+// store's where it is fed from there. Each has its share of MaxBytes.
+func newList(shards int, cfg revocation.MirrorConfig) (*list, error) {
+	cfg.MaxBytes /= max(1, shards)
+	mirrors, err := revocation.NewMirrors(shards, cfg)
+	return &list{Mirrors: mirrors}, err
+}
 
 // set takes the answer from a configuration. A list that never was whole is
 // stale in either case: letting requests through without ever having seen the

@@ -3,8 +3,6 @@ package gateway
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 
@@ -17,23 +15,22 @@ func (b *builder) tls() *tls.Config {
 	if files.CertFile == "" || b.faulty("server.tls") {
 		return nil
 	}
-	cert, err := tls.LoadX509KeyPair(string(files.CertFile), string(files.KeyFile))
+	cert, err := keyPair(files.CertFile, files.KeyFile)
 	if err != nil {
-		b.fault("server.tls.cert_file", fmt.Errorf("the certificate and its key cannot be used: %w", err))
+		b.fault("server.tls.cert_file", err)
 		return nil
 	}
-	// Clients without TLS 1.2 have been out of support for a decade.
+	// Clients without TLS 1.2 have been out of support for a decade. Of the
+	// cipher suites crypto/tls knows better than we do.
 	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
 	if files.ClientCAFile != "" {
-		pem, err := files.ClientCAFile.Read()
-		if err != nil {
+		if t.ClientCAs, err = authorities(files.ClientCAFile); err != nil {
 			b.fault("server.tls.client_ca_file", err)
 			return nil
 		}
-		t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !t.ClientCAs.AppendCertsFromPEM(pem) {
-			b.fault("server.tls.client_ca_file", errors.New("there is no certificate in it: want PEM"))
-			return nil
+		t.ClientAuth = tls.RequireAndVerifyClientCert
+		if files.ClientAuth == "optional" {
+			t.ClientAuth = tls.VerifyClientCertIfGiven
 		}
 	}
 	return t

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/config"
+	"gatehouse/proxy"
 )
 
 // Log is the process's log. Whoever writes to it never waits for its reader.
@@ -15,15 +16,19 @@ type Log struct {
 	Level *slog.LevelVar // a reload sets it
 
 	lines *lines
+	text  bool
 }
+
+// Access is where the access log's lines go: among the others.
+func (l *Log) Access() proxy.AccessLog { return proxy.AccessLog{Out: l.lines, Text: l.text} }
 
 // NewLog returns a log as the configuration has it. It runs a goroutine until
 // Close.
 func NewLog(cfg config.Log, w io.Writer) *Log {
-	l := &Log{Level: new(slog.LevelVar), lines: newLines(w)}
+	l := &Log{Level: new(slog.LevelVar), lines: newLines(w), text: cfg.Format == "text"}
 	l.Level.Set(level(cfg.Level))
 	options := &slog.HandlerOptions{Level: l.Level}
-	if cfg.Format == "text" {
+	if l.text {
 		l.Logger = slog.New(slog.NewTextHandler(l.lines, options))
 	} else {
 		l.Logger = slog.New(slog.NewJSONHandler(l.lines, options))

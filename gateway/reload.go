@@ -138,6 +138,8 @@ func fixed(before, after *config.Config) []string {
 		{"server.listen", before.Server.Listen, after.Server.Listen},
 		// Other certificates take effect at once.
 		{"server.tls", before.Server.TLS.CertFile == "", after.Server.TLS.CertFile == ""},
+		{"server.max_connections", before.Server.MaxConnections, after.Server.MaxConnections},
+		{"server.h2c", before.Server.H2C, after.Server.H2C},
 		{"server.read_header_timeout", before.Server.ReadHeaderTimeout, after.Server.ReadHeaderTimeout},
 		{"server.idle_timeout", before.Server.IdleTimeout, after.Server.IdleTimeout},
 		{"server.max_header_bytes", before.Server.MaxHeaderBytes, after.Server.MaxHeaderBytes},
@@ -145,6 +147,7 @@ func fixed(before, after *config.Config) []string {
 		{"store", before.Store, after.Store},
 		// The limit is in force at once; how often the store is asked is not.
 		{"revocation.max_staleness", pollEvery(before.Revocation), pollEvery(after.Revocation)},
+		{"revocation.max_memory", before.Revocation.MaxMemory, after.Revocation.MaxMemory},
 		{"log.format", before.Log.Format, after.Log.Format},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {

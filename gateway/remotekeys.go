@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -30,13 +32,17 @@ func newRemotes(store keyset.RingStore, log *slog.Logger) *remotes {
 }
 
 // remote returns the keys of an issuer, those that are there if its
-// configuration is the same.
-func (r *remotes) remote(c config.Issuer) (*keyset.Remote, error) {
-	cfg := keyset.RemoteConfig{Issuer: c.Name, URL: c.JWKSURL, Algorithms: c.Algorithms, MaxStale: maxKeysAge, Store: r.store, Log: r.log}
+// configuration is the same, authorities included.
+func (r *remotes) remote(c config.Issuer, t *tls.Config) (*keyset.Remote, error) {
+	cfg := keyset.RemoteConfig{Issuer: c.Name, URL: c.JWKSURL, Algorithms: c.Algorithms, MaxStale: maxKeysAge, Store: r.store, TLS: t, Log: r.log}
 	if c.Discovery {
 		cfg.Discovery = c.Issuer
 	}
-	name := fmt.Sprintf("%q %q %q %q", cfg.Issuer, cfg.URL, cfg.Discovery, cfg.Algorithms)
+	var authorities []byte
+	if c.TLS.CAFile != "" {
+		authorities, _ = c.TLS.CAFile.Read() // t was made of them
+	}
+	name := fmt.Sprintf("%q %q %q %q %q %x", cfg.Issuer, cfg.URL, cfg.Discovery, cfg.Algorithms, c.TLS, sha256.Sum256(authorities))
 	return r.of(name, func() (*keyset.Remote, error) { return keyset.NewRemote(cfg) })
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/revocation"
 	"gatehouse/config"
 )
 
@@ -172,4 +173,13 @@ func echo(t *testing.T) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+func oneShard(t *testing.T) *list {
+	t.Helper()
+	l, err := newList(1, revocation.MirrorConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }

@@ -30,7 +30,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	start(func() error { return closed(g.adminServer.Serve(g.adminSocket)) })
 	start(func() error { return closed(g.dataServer.Serve(g.dataSocket)) })
-	start(func() error { return g.feed.Run(background) })
+	for _, feed := range g.feeds {
+		start(func() error { return feed.Run(background) })
+	}
 	start(func() error { return g.handler.Run(background) })
 	start(func() error { return g.parts.rings.Run(background) })
 	start(func() error { return g.parts.remotes.Run(background) })

@@ -24,7 +24,7 @@ func Sessions(ctx context.Context, cfg *config.Config, subject string, now time.
 	err := ReadStore(ctx, cfg, log, func(st *store.Store) error {
 		all, err := st.Sessions(ctx, cfg.TokenService.Issuer, subject)
 		for _, s := range all {
-			if !s.Revoked(p.list, now) {
+			if revoked, _ := s.Revoked(ctx, p.list, now); !revoked { // this list is whole, and never unsure
 				live = append(live, s)
 			}
 		}

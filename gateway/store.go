@@ -13,11 +13,15 @@ import (
 	"gatehouse/store"
 )
 
-func storeConfig(cfg *config.Config, log *slog.Logger) store.Config {
-	return store.Config{
-		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(), PollEvery: pollEvery(cfg.Revocation),
-		WaitReplicas: cfg.Store.WaitReplicas, WaitTimeout: cfg.Store.WaitTimeout.Std(), Log: log,
+func storeConfig(cfg *config.Config, log *slog.Logger) (store.Config, error) {
+	path, t, err := clientTLS("store.tls", cfg.Store.TLS)
+	if err != nil {
+		return store.Config{}, cfg.Problem(path, "%v", err)
 	}
+	return store.Config{
+		URL: cfg.Store.URL.Reveal(), Timeout: cfg.Store.Timeout.Std(), PollEvery: pollEvery(cfg.Revocation), Shards: cfg.Store.RevocationShards, TLS: t,
+		WaitReplicas: cfg.Store.WaitReplicas, WaitTimeout: cfg.Store.WaitTimeout.Std(), Log: log,
+	}, nil
 }
 
 // pollEvery is often enough that a list that is followed is never stale for
@@ -29,7 +33,11 @@ func pollEvery(cfg config.Revocation) time.Duration {
 // OpenStore opens the store of a configuration for a command. An embedded one
 // that a running gateway owns is reached through that gateway.
 func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.Store, error) {
-	return store.Open(ctx, storeConfig(cfg, log))
+	sc, err := storeConfig(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, sc)
 }
 
 // ReadStore calls read with the store of a configuration, for a command that

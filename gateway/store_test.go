@@ -47,7 +47,7 @@ func TestReadList(t *testing.T) {
 	if err := readList(t.Context(), cfg, p, now, log); err != nil {
 		t.Fatal(err)
 	}
-	if !p.list.Revoked(auth.NewRevocationKey(auth.KindSession, "main", "s"), 0, now.Unix()) || p.list.Stale(now) {
+	if p.list.Covers(auth.KindSession, auth.NewRevocationKey(auth.KindSession, "main", "s"), 0, now.Unix()) != auth.Covered || p.list.Stale(now) {
 		t.Error("the list was not read whole")
 	}
 	if keys := p.stored.All(); len(keys) != 1 || keys[0].ID != "app" {

@@ -32,6 +32,7 @@ func (b *builder) users(sources []config.UserSource) *users.Directory {
 			}
 			s, err = users.NewHTTP(users.HTTPConfig{
 				Name: c.Name, URL: c.HTTP.URL, LookupURL: c.HTTP.LookupURL, Timeout: c.HTTP.Timeout.Std(),
+				TLS: b.clientTLS(path+".http.tls", c.HTTP.TLS),
 			})
 		}
 		if err != nil {

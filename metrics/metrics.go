@@ -23,11 +23,15 @@ var (
 	decisionsTotal        = desc("auth_decisions_total", "Decisions whether a request is let through.", "route", "result", "reason")
 	upstreamDuration      = desc("upstream_duration_seconds", "Time until the upstream's final response header.", "route")
 	renewalsTotal         = desc("renewals_total", "Tokens that were due for renewal, by what came of it.", "issuer", "result")
+	introspectionTotal    = desc("introspection_total", "Questions to the issuer about an opaque token, by what came of it.", "issuer", "result")
+	introspectionDuration = desc("introspection_duration_seconds", "Time that an issuer took to answer about an opaque token.", "issuer")
 	tokenGrantsTotal      = desc("token_grants_total", "What token endpoints were asked for, by what came of it.", "dialect", "grant", "result")
 	refreshReplays        = desc("refresh_replays_total", "Sessions that were ended because a used refresh token came again.")
 	revocations           = desc("revocations", "Entries in this replica's copy of the revocation list.", "kind")
 	revocationAge         = desc("revocation_age_seconds", "Age of this replica's copy of the revocation list.")
 	revocationPropagation = desc("revocation_propagation_seconds", "Time from a revocation's acknowledgement to its being in force in this replica.")
+	filterBits            = desc("revocation_filter_bits", "Size of the filter that stands for most entries of the revocation list; 0: every entry is kept.")
+	confirmationsTotal    = desc("revocation_confirmations_total", "Questions to the store about what the filter was unsure of, by the answer.", "result")
 	storeUp               = desc("store_up", "1 if the store answered when it was last asked, else 0.")
 	storeDuration         = desc("store_duration_seconds", "Time that an operation on the store took.", "operation")
 	reloadSuccess         = desc("config_reload_success", "1 if the configuration was accepted when it was last read, else 0.")
@@ -55,6 +59,8 @@ type Config struct {
 	// RevocationAge is the age of the copy of the revocation list. The longest
 	// duration there is stands for a list that was never whole, shown as +Inf.
 	RevocationAge func(now time.Time) time.Duration
+	// FilterBits is the size of the filter that stands for most of that list.
+	FilterBits func() int
 	// LogDropped is how many lines of the log were lost.
 	LogDropped func() uint64
 	// IssuerKeys tells of each issuer's keys.
@@ -77,9 +83,11 @@ type Metrics struct {
 
 	routes  sync.Map // name → *Route
 	issuers sync.Map // name → *renewals
+	asked   sync.Map // name of an issuer → *introspections
 	grants  sync.Map // grant → *grants
 
 	replays     atomic.Uint64
+	confirmed   [len(confirmations)]atomic.Uint64 // by auth.Coverage
 	propagation histogram
 	store       map[string]*histogram // by operation; never written after New
 	storeUp     atomic.Bool
@@ -87,8 +95,17 @@ type Metrics struct {
 	reloadedAt  atomic.Int64 // Unix nanoseconds; 0: never
 }
 
+// confirmations are the values of the label `result`, by what the store said.
+var confirmations = [...]string{auth.Unsure: "failed", auth.NotCovered: "not_revoked", auth.Covered: "revoked"}
+
 // renewals counts by auth.RenewResult, of which there are fewer than 8.
 type renewals [8]atomic.Uint64
+
+// introspections counts by auth.IntrospectionResult, of which there are fewer than 8.
+type introspections struct {
+	results  [8]atomic.Uint64
+	duration histogram
+}
 
 // grant is one kind of request that token endpoints get. Both come from closed
 // sets.
@@ -134,6 +151,16 @@ func (m *Metrics) Renewal(issuer string, result auth.RenewResult) {
 	loadOrNew[renewals](&m.issuers, issuer)[result].Add(1)
 }
 
+// Introspection counts a question to the issuer with that configured name, and
+// how long it took unless it was not sent.
+func (m *Metrics) Introspection(issuer string, result auth.IntrospectionResult, took time.Duration) {
+	i := loadOrNew[introspections](&m.asked, issuer)
+	i.results[result].Add(1)
+	if result != auth.IntrospectionBusy {
+		i.duration.observe(took)
+	}
+}
+
 // Grant counts a request to a token endpoint: what it asked for, and OK or why
 // it was refused.
 func (m *Metrics) Grant(dialect, name string, reason auth.Reason) {
@@ -149,6 +176,7 @@ func (m *Metrics) Replayed() { m.replays.Add(1) }
 func (m *Metrics) Retain(routes, issuers []string) {
 	retain(&m.routes, append([]string{noRoute}, routes...))
 	retain(&m.issuers, issuers)
+	retain(&m.asked, issuers)
 	for _, name := range issuers {
 		loadOrNew[renewals](&m.issuers, name) // counts from 0
 	}
@@ -156,6 +184,10 @@ func (m *Metrics) Retain(routes, issuers []string) {
 
 // Propagated counts how long a revocation took to arrive in this replica.
 func (m *Metrics) Propagated(took time.Duration) { m.propagation.observe(took) }
+
+// Confirmed counts a question to the store about what the list in memory was
+// unsure of.
+func (m *Metrics) Confirmed(c auth.Coverage) { m.confirmed[c].Add(1) }
 
 // Store counts an operation on the store; err is nil unless the store could
 // not be had. An operation that Config does not name has no series.
@@ -199,8 +231,8 @@ type collector struct{ m *Metrics }
 // label that is used twice is found at the start.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, tokenGrantsTotal, refreshReplays, revocations, revocationAge,
-		revocationPropagation, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, issuerKeysSkipped, logDropped, buildInfo,
+		requestsTotal, requestDuration, decisionsTotal, upstreamDuration, renewalsTotal, introspectionTotal, introspectionDuration, tokenGrantsTotal, refreshReplays, revocations, revocationAge,
+		revocationPropagation, filterBits, confirmationsTotal, storeUp, storeDuration, reloadSuccess, reloadedTimestamp, issuerKeys, issuerKeysAge, issuerKeysSkipped, logDropped, buildInfo,
 	} {
 		ch <- d
 	}
@@ -219,6 +251,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		return true
 	})
+	m.asked.Range(func(name, counts any) bool {
+		i := counts.(*introspections)
+		for _, result := range auth.IntrospectionResults() {
+			ch <- counter(introspectionTotal, i.results[result].Load(), name.(string), result.String())
+		}
+		i.duration.collect(ch, introspectionDuration, name.(string))
+		return true
+	})
 	m.grants.Range(func(key, counts any) bool {
 		for _, reason := range auth.Reasons() {
 			if n := counts.(*grants)[reason].Load(); n > 0 {
@@ -229,6 +269,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	})
 	ch <- counter(refreshReplays, m.replays.Load())
 	m.propagation.collect(ch, revocationPropagation)
+	for c, result := range confirmations {
+		ch <- counter(confirmationsTotal, m.confirmed[c].Load(), result)
+	}
 	for operation, h := range m.store {
 		h.collect(ch, storeDuration, operation)
 	}
@@ -253,6 +296,9 @@ func (m *Metrics) ask(ch chan<- prometheus.Metric, now time.Time) {
 			seconds = math.Inf(1)
 		}
 		ch <- gauge(revocationAge, seconds)
+	}
+	if m.cfg.FilterBits != nil {
+		ch <- gauge(filterBits, float64(m.cfg.FilterBits()))
 	}
 	if m.cfg.LogDropped != nil {
 		ch <- counter(logDropped, m.cfg.LogDropped())

@@ -17,14 +17,17 @@ import (
 
 // series is what each gatehouse_ metric must be called and labelled by.
 var series = map[string]string{
-	"gatehouse_requests_total":                    "route,method,status",
-	"gatehouse_request_duration_seconds":          "route",
-	"gatehouse_auth_decisions_total":              "route,result,reason",
-	"gatehouse_upstream_duration_seconds":         "route",
-	"gatehouse_renewals_total":                    "issuer,result",
+	"gatehouse_requests_total":            "route,method,status",
+	"gatehouse_request_duration_seconds":  "route",
+	"gatehouse_auth_decisions_total":      "route,result,reason",
+	"gatehouse_upstream_duration_seconds": "route",
+	"gatehouse_renewals_total":            "issuer,result",
+	"gatehouse_introspection_total":       "issuer,result", "gatehouse_introspection_duration_seconds": "issuer",
 	"gatehouse_revocations":                       "kind",
 	"gatehouse_revocation_age_seconds":            "",
 	"gatehouse_revocation_propagation_seconds":    "",
+	"gatehouse_revocation_filter_bits":            "",
+	"gatehouse_revocation_confirmations_total":    "result",
 	"gatehouse_store_up":                          "",
 	"gatehouse_store_duration_seconds":            "operation",
 	"gatehouse_config_reload_success":             "",
@@ -42,10 +45,12 @@ func full() *Metrics {
 		Version: "1.2.3", Commit: "abc", StoreOperations: []string{"revoke", "ping"},
 		Revocations:   func(k auth.Kind) int { return int(k) * 10 },
 		RevocationAge: func(time.Time) time.Duration { return 1500 * time.Millisecond },
+		FilterBits:    func() int { return 512 },
 		IssuerKeys: func(time.Time) []IssuerKeys {
 			return []IssuerKeys{{Issuer: "main", Keys: 3, Skipped: 2, Age: time.Minute}}
 		},
 	})
+	m.Confirmed(auth.Covered)
 	r := m.Route("orders")
 	r.Request("GET", 200, 3*time.Millisecond)
 	r.Request("GET", 200, 20*time.Second)
@@ -54,6 +59,8 @@ func full() *Metrics {
 	r.Decision(auth.RevocationStale)
 	r.Upstream(40 * time.Microsecond)
 	m.Renewal("main", auth.RenewMinted)
+	m.Introspection("afar", auth.IntrospectionActive, 20*time.Millisecond)
+	m.Introspection("afar", auth.IntrospectionBusy, 0)
 	m.Grant("oauth2", "password", auth.OK)
 	m.Grant("oauth2", "password", auth.CredentialsInvalid)
 	m.Grant("oauth2", "password", auth.CredentialsInvalid)
@@ -127,6 +134,10 @@ func TestValues(t *testing.T) {
 		`gatehouse_request_duration_seconds_bucket{route="orders",le="10"} 1`,
 		`gatehouse_request_duration_seconds_bucket{route="orders",le="+Inf"} 2`,
 		`gatehouse_request_duration_seconds_sum{route="orders"} 20.003`,
+		`gatehouse_introspection_total{issuer="afar",result="active"} 1`,
+		`gatehouse_introspection_total{issuer="afar",result="busy"} 1`,
+		`gatehouse_introspection_total{issuer="afar",result="failed"} 0`,
+		`gatehouse_introspection_duration_seconds_count{issuer="afar"} 1`,
 		`gatehouse_upstream_duration_seconds_bucket{route="orders",le="0.0005"} 1`,
 		`gatehouse_auth_decisions_total{reason="ok",result="allowed",route="orders"} 1`,
 		`gatehouse_auth_decisions_total{reason="token_expired",result="denied",route="orders"} 1`,
@@ -139,6 +150,9 @@ func TestValues(t *testing.T) {
 		`gatehouse_revocations{kind="sid"} 20`,
 		`gatehouse_revocation_age_seconds 1.5`,
 		`gatehouse_revocation_propagation_seconds_count 1`,
+		`gatehouse_revocation_filter_bits 512`,
+		`gatehouse_revocation_confirmations_total{result="revoked"} 1`,
+		`gatehouse_revocation_confirmations_total{result="failed"} 0`,
 		`gatehouse_store_up 1`,
 		`gatehouse_store_duration_seconds_count{operation="revoke"} 1`,
 		`gatehouse_config_reload_success 0`,
@@ -182,7 +196,7 @@ func TestRetainDropsTheSeriesOfWhatIsGone(t *testing.T) {
 	late.Request("GET", 200, time.Millisecond)
 	text := strings.Join(scrape(t, m), "\n")
 	for want, there := range map[string]bool{
-		`route="orders"`: false, `renewals_total{issuer="main"`: false, `route="new"`: true, `route="(none)"`: true,
+		`route="orders"`: false, `renewals_total{issuer="main"`: false, `introspection_total{issuer="afar"`: false, `route="new"`: true, `route="(none)"`: true,
 	} {
 		if strings.Contains(text, want) != there {
 			t.Errorf("%s: there is %v, want %v", want, !there, there)
@@ -261,6 +275,9 @@ func TestMethodLabels(t *testing.T) {
 func TestEveryReasonAndResultHasRoom(t *testing.T) {
 	if n := len(auth.Reasons()); n > maxReasons {
 		t.Errorf("%d reasons, room for %d", n, maxReasons)
+	}
+	if n := len(auth.IntrospectionResults()); n > len(introspections{}.results) {
+		t.Errorf("%d results of a question, room for %d", n, len(introspections{}.results))
 	}
 	if n := len(auth.RenewResults()); n > len(renewals{}) {
 		t.Errorf("%d results of a renewal, room for %d", n, len(renewals{}))

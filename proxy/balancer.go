@@ -23,9 +23,9 @@ func newBalancer(upstreams []Upstream) (*balancer, error) {
 	divisor, total := 0, 0
 	weights := make([]int, len(upstreams))
 	for i, u := range upstreams {
-		if u.URL == nil || u.URL.Scheme != "http" && u.URL.Scheme != "https" || u.URL.Host == "" ||
+		if u.URL == nil || u.URL.Scheme != "http" && u.URL.Scheme != "https" && u.URL.Scheme != "h2c" || u.URL.Host == "" ||
 			*u.URL != (url.URL{Scheme: u.URL.Scheme, Host: u.URL.Host}) {
-			return nil, fmt.Errorf("upstream %d: want http://host:port or https://host:port and nothing behind", i+1)
+			return nil, fmt.Errorf("upstream %d: want http://host:port, https://host:port or h2c://host:port and nothing behind", i+1)
 		}
 		if u.Weight < 0 {
 			return nil, fmt.Errorf("upstream %d: the weight is negative", i+1)

@@ -21,15 +21,22 @@ import (
 // and in the time without a byte, with what went wrong kept so that it is never
 // taken for a fault of the upstream's.
 type requestBody struct {
-	x     *Exchange
-	conn  *http.ResponseController
-	left  int64 // bytes that may still come; negative: any number
-	fault atomic.Pointer[problem]
-	mu    sync.Mutex // held during a Read, see settle
+	x      *Exchange
+	conn   *http.ResponseController
+	idle   time.Duration // without a byte; 0: no bound
+	left   int64         // bytes that may still come; negative: any number
+	fault  atomic.Pointer[problem]
+	talks  atomic.Bool // both sides do as they please, see converse
+	eof    atomic.Bool // it was read to its end
+	closed atomic.Bool // nobody reads it any more
+	mu     sync.Mutex  // held during a Read, see settle
 }
 
 func (b *requestBody) begin(x *Exchange) {
-	b.x, b.conn, b.left = x, http.NewResponseController(x.writer), -1
+	b.x, b.conn, b.left, b.idle = x, http.NewResponseController(x.writer), -1, x.state.bodyIdle
+	if isGRPC(x.in) {
+		b.idle = x.route.StreamIdle // messages, of which the client may have none for a while
+	}
 	if x.route.MaxBodyBytes > 0 {
 		b.left = x.route.MaxBodyBytes
 	}
@@ -55,13 +62,16 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 			n, err = 0, errBodyPanicked
 		}
 	}()
-	idle := b.x.state.bodyIdle
-	if idle > 0 {
-		_ = b.conn.SetReadDeadline(time.Now().Add(idle)) // fails where there is no connection: in tests
+	if b.idle > 0 && !b.talks.Load() {
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle)) // fails where there is no connection: in tests
+		if b.talks.Load() {
+			_ = b.conn.SetReadDeadline(time.Time{})
+		}
 	}
 	b.x.wait.pause()
 	n, err = b.x.in.Body.Read(p)
 	b.x.wait.resume()
+	b.x.pass()
 	if b.left >= 0 {
 		if b.left -= int64(n); b.left < 0 {
 			b.fault.CompareAndSwap(nil, &problem{reason: auth.RequestTooLarge})
@@ -69,18 +79,46 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 		}
 	}
 	switch {
-	case err == io.EOF && idle > 0:
-		// The connection is watched while the upstream works; the deadline
-		// would look like the client's going away.
-		_ = b.conn.SetReadDeadline(time.Time{})
-	case err != nil && err != io.EOF:
+	case err == io.EOF:
+		b.eof.Store(true)
+		if b.idle > 0 {
+			// The connection is watched while the upstream works; the deadline
+			// would look like the client's going away.
+			_ = b.conn.SetReadDeadline(time.Time{})
+		}
+	case err != nil && !b.closed.Load():
 		b.fault.CompareAndSwap(nil, bodyFault(b.x.in.Context(), err))
 	}
 	return n, err
 }
 
-// Close does nothing: net/http closes a request's body when the handler is done.
-func (b *requestBody) Close() error { return nil }
+// converse lets the rest of the body take its time: the answer has begun, it is
+// of no known length, and the client may speak when it has something to say, as
+// in a gRPC stream. From here on the route's bound on idle streams counts.
+func (b *requestBody) converse() {
+	if b.conn != nil && !b.talks.Swap(true) {
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// abandon ends the connection of a client of HTTP/1 whose body was not read to
+// its end.
+func (b *requestBody) abandon() {
+	if b.conn != nil && !b.eof.Load() && b.x.in.ProtoMajor == 1 {
+		wire.Abandon(b.x.in.Context())
+	}
+}
+
+// Close ends a Read under way of a client's of HTTP/2, for which net/http's own
+// client waits before it lets go of a stream that has failed. Otherwise it does
+// nothing: to cut a read of HTTP/1 short would end the request's context, and
+// net/http closes a request's body when the handler is done.
+func (b *requestBody) Close() error {
+	if b.x.in.ProtoMajor != 2 || b.eof.Load() || b.closed.Swap(true) {
+		return nil
+	}
+	return b.x.in.Body.Close()
+}
 
 // settle waits for a Read under way, when the request's context has ended.
 // net/http ends it on any read error, before the Read that met the error

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -168,5 +169,43 @@ func TestConversation(t *testing.T) {
 	pw.Close()
 	if answers.Text() != "re: three" || answers.Scan() {
 		t.Errorf("last: %q", answers.Text())
+	}
+}
+
+// An upstream that answers before it has the whole body must not turn the rest
+// of it into a request, whoever carries the request there.
+func TestS10EarlyAnswerEndsItsConnection(t *testing.T) {
+	t.Parallel()
+	const inner = "GET /inner HTTP/1.1\r\nHost: h\r\nX_user_id: root\r\n\r\n"
+	for _, scheme := range []string{"http", "h2c"} {
+		for _, framing := range []string{
+			fmt.Sprintf("Content-Length: %d\r\n\r\nx", 1+len(inner)),
+			fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\nx", 1+len(inner)),
+		} {
+			g := newGateway(t, func(s *setup) {
+				s.scheme = scheme
+				s.upstream = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "no") }
+				if scheme == "http" {
+					s.routes[0].Upstreams = script(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
+				}
+			})
+			conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\n"+framing)
+			r := bufio.NewReader(conn)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("%s %q: %v", scheme, framing, err)
+			}
+			if body, err := io.ReadAll(res.Body); string(body) != "no" || err != nil {
+				t.Errorf("%s %q: %q %v", scheme, framing, body, err)
+			}
+			<-g.done
+			_, _ = io.WriteString(conn, inner)
+			if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil || len(g.done) > 0 {
+				t.Errorf("%s %q: then came %q, %v", scheme, framing, rest, err)
+			}
+			conn.Close()
+		}
 	}
 }

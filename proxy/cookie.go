@@ -31,6 +31,11 @@ func (s *State) credentialsOf(r *http.Request, p *auth.Policy) auth.Credentials 
 // across sites, must come from this site too.
 func (x *Exchange) credentials() (auth.Credentials, *problem) {
 	c := x.state.credentialsOf(x.in, x.route.Policy)
+	var reason auth.Reason
+	if x.certificate, reason = x.clientCertificate(x.state, x.start); reason != auth.OK {
+		return c, &problem{reason: reason, detail: "the certificate of this connection is not, or no longer, one that is asked for", hangup: true}
+	}
+	c = c.WithCertificate(x.certificate)
 	if x.cookie = c.Cookie(); x.cookie == "" {
 		return c, nil
 	}
@@ -56,7 +61,9 @@ func withoutCookies(lines, names []string) []string {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
-			if name, _, _ := strings.Cut(pair, "="); pair != "" && !slices.Contains(names, name) {
+			name, _, _ := strings.Cut(pair, "=")
+			name = strings.TrimRight(name, " \t") // many readers do, though not ours
+			if pair != "" && !slices.Contains(names, name) {
 				pairs = append(pairs, pair)
 			}
 		}

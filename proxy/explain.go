@@ -70,7 +70,7 @@ func (s *State) Explain(r *http.Request, now time.Time) Explanation {
 	if p != nil {
 		return e.denied(p)
 	}
-	x.decision, e.Steps = s.gate.Explain(x.route.Policy, credentials, now)
+	x.decision, e.Steps = s.gate.Explain(r.Context(), x.route.Policy, credentials, now)
 	e.APIKeyID = x.decision.Principal.APIKeyID
 	if t := x.decision.Principal.Token; t != nil {
 		e.Subject = t.Subject()

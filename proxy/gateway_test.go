@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -31,19 +32,52 @@ var secret = []byte("0123456789abcdef0123456789abcdef-not-the-sample")
 type revocations struct {
 	mu      sync.Mutex
 	revoked map[auth.RevocationKey]bool
+	unsure  bool  // only the store knows
+	err     error // of the store
 	stale   bool
 }
 
-func (r *revocations) Revoked(key auth.RevocationKey, _, _ int64) bool {
+func (r *revocations) Covers(_ auth.Kind, key auth.RevocationKey, _, _ int64) auth.Coverage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.revoked[key]
+	switch {
+	case r.unsure:
+		return auth.Unsure
+	case r.revoked[key]:
+		return auth.Covered
+	}
+	return auth.NotCovered
+}
+
+func (r *revocations) Confirm(ctx context.Context, e auth.Revocation, _, _ int64) (auth.Coverage, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.err == context.DeadlineExceeded:
+		r.mu.Unlock()
+		<-ctx.Done()
+		r.mu.Lock()
+		return auth.Unsure, r.err
+	case r.err != nil:
+		return auth.Unsure, r.err
+	case r.revoked[e.Key()]:
+		return auth.Covered, nil
+	}
+	return auth.NotCovered, ctx.Err()
 }
 
 func (r *revocations) Stale(time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stale
+}
+
+// doubt makes the list unsure of everything, and the store that is then asked
+// answer with an error; context.DeadlineExceeded: not at all.
+func (r *revocations) doubt(unsure bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unsure, r.err = unsure, err
 }
 
 func (r *revocations) revoke(kind auth.Kind, issuer, id string) {
@@ -125,6 +159,7 @@ type setup struct {
 	state    StateConfig
 	renew    *auth.RenewPolicy
 	upstream http.HandlerFunc // nil: 200 "hello"
+	scheme   string           // of the upstream's URL; empty: http
 	now      func() time.Time
 }
 
@@ -153,6 +188,8 @@ func newGateway(t *testing.T, change func(*setup)) *gateway {
 		}
 		_, _ = io.WriteString(w, "hello")
 	})
+	target.Scheme = cmp.Or(s.scheme, target.Scheme)
+	g.upstream.Config.Protocols = withH2C()
 	g.upstream.Start()
 	t.Cleanup(g.upstream.Close)
 
@@ -181,7 +218,8 @@ func newGateway(t *testing.T, change func(*setup)) *gateway {
 	g.state = must(NewState(s.state))
 	g.handler = must(New(Config{
 		State: func() *State { return g.state }, Now: s.now,
-		Log: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:    slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Access: AccessLog{Out: g.log},
 	}))
 	t.Cleanup(g.handler.transport.CloseIdleConnections)
 	g.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -189,14 +227,23 @@ func newGateway(t *testing.T, change func(*setup)) *gateway {
 		g.handler.ServeHTTP(w, r)
 	}))
 	g.server.Listener = must(wire.NewListener(g.server.Listener, wire.Config{
-		MaxHeaderBytes: 32 << 10, ReadHeaderTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler),
+		MaxHeaderBytes: 32 << 10, ReadHeaderTimeout: 5 * time.Second, H2C: true, Log: slog.New(slog.DiscardHandler),
 	}))
-	g.server.Config.ConnContext, g.server.Config.ConnState = wire.ConnContext, wire.ConnState
+	g.server.Config.Protocols = withH2C()
+	g.server.Config.ConnContext, g.server.Config.ConnState = ConnContext, wire.ConnState
 	g.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	g.server.Config.DisableGeneralOptionsHandler = true
 	g.server.Start()
 	t.Cleanup(g.server.Close)
 	return g
+}
+
+// withH2C are HTTP/1 and HTTP/2 on one plain port.
+func withH2C() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return &p
 }
 
 // route returns a route that forwards the usual identity headers.
@@ -298,21 +345,24 @@ func (g *gateway) refused(a answer, status int, code string) {
 	}
 }
 
-// accessLine waits for the request to be over and returns its log line.
+// accessLine waits for a request to be over and returns the last log line.
 func (g *gateway) accessLine() map[string]any {
 	g.t.Helper()
 	<-g.done
+	var last map[string]any
 	for line := range strings.Lines(g.log.String()) {
 		var m map[string]any
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			g.t.Fatal(err)
 		}
 		if m["msg"] == "request" {
-			return m
+			last = m
 		}
 	}
-	g.t.Fatal("no access line")
-	return nil
+	if last == nil {
+		g.t.Fatal("no access line")
+	}
+	return last
 }
 
 func trustLoopback(s *setup) {

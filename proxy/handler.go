@@ -28,15 +28,17 @@ import (
 
 // Config is what a Handler is made of.
 type Config struct {
-	State func() *State // the configuration in force; asked once per request
-	Log   *slog.Logger
-	Now   func() time.Time // nil: time.Now
+	State  func() *State // the configuration in force; asked once per request
+	Log    *slog.Logger
+	Access AccessLog        // written while Log takes lines of level Info
+	Now    func() time.Time // nil: time.Now
 }
 
 // Handler answers every request that the gateway gets.
 type Handler struct {
 	state     func() *State
 	log       *slog.Logger
+	access    AccessLog
 	now       func() time.Time
 	transport transports
 	proxy     *httputil.ReverseProxy
@@ -53,7 +55,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.State == nil || cfg.Log == nil {
 		return nil, errors.New("proxy: a handler needs a state and a log")
 	}
-	h := &Handler{state: cfg.State, log: cfg.Log, now: cfg.Now}
+	h := &Handler{state: cfg.State, log: cfg.Log, access: cfg.Access, now: cfg.Now}
 	if h.now == nil {
 		h.now = time.Now
 	}
@@ -85,7 +87,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.answer(p)
 		return
 	}
-	x.decision = x.state.gate.Decide(x.route.Policy, credentials, x.start)
+	if x.decision = x.state.gate.Decide(x.route.Policy, credentials, x.start); x.decision.Open() {
+		x.decision = x.state.gate.Resolve(r.Context(), x.route.Policy, credentials, x.start)
+	}
 	x.route.observer.Decision(x.decision.Reason)
 	if x.route.Local != nil {
 		x.local(credentials)

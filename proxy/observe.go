@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/proxy/wire"
 )
 
 // Observer counts what happens on one route.
@@ -38,22 +40,24 @@ type Exchange struct {
 	client  netip.Addr // who sent the request, as far as can be believed
 	trusted bool       // the peer is a trusted proxy
 
-	path     canonical
-	route    *served // nil: none matched
-	upgrade  bool    // a WebSocket is wanted and allowed
-	decision auth.Decision
-	cookie   string       // name of the cookie that the token came in; empty: it did not
-	outcome  auth.Outcome // where the answer was made here
-	body     requestBody
-	wait     headerWait
-	cut      func()             // ends it from outside; nil: it is not watched
-	cancel   context.CancelFunc // ends the upstream's side; nil: nothing needs to
-	upstream time.Duration      // to the final response header; 0: none came
-	trailer  *http.Response     // whose trailers may come behind the body
+	path        canonical
+	route       *served // nil: none matched
+	upgrade     bool    // a WebSocket is wanted and allowed
+	decision    auth.Decision
+	certificate *auth.Certificate // the client's; nil: none that counts
+	cookie      string            // name of the cookie that the token came in; empty: it did not
+	outcome     auth.Outcome      // where the answer was made here
+	body        requestBody
+	wait        headerWait
+	passed      atomic.Int64       // when something did last, in Unix nanoseconds; kept while it is watched
+	cut         func()             // ends it from outside; nil: it is not watched
+	cancel      context.CancelFunc // ends the upstream's side; nil: nothing needs to
+	upstream    time.Duration      // to the final response header; 0: none came
+	trailer     *http.Response     // whose trailers may come behind the body
 
 	status int // of the final answer; 0: not begun
 	bytes  int64
-	guard  *http.ResponseController // sets a long answer's write deadline; nil: none is set
+	guard  *http.ResponseController // sets write deadlines; nil: none was set yet
 	reason auth.Reason              // OK, or what the answer says, or why it broke off
 	detail string                   // more about the reason, for the log
 
@@ -122,19 +126,48 @@ func (x *Exchange) WriteHeader(status int) {
 	x.writer.WriteHeader(status)
 }
 
-// Write bounds the time in which the client takes nothing. The first write goes
-// into buffers, so that most answers need no deadline. net/http takes it off the
-// connection when the request is over.
+// Write bounds the time in which the client takes nothing. Of HTTP/1 the first
+// write goes into buffers, so that most answers need no deadline.
 func (x *Exchange) Write(b []byte) (int, error) {
-	if idle := x.state.writeIdle; idle > 0 && x.bytes > 0 {
-		if x.guard == nil {
-			x.guard = http.NewResponseController(x.writer)
-		}
-		_ = x.guard.SetWriteDeadline(time.Now().Add(idle)) // fails where there is no connection: in tests
+	if x.bytes > 0 || x.in.ProtoMajor == 2 {
+		x.limitWrite()
+		defer x.unlimitWrite()
 	}
 	n, err := x.writer.Write(b)
 	x.bytes += int64(n)
+	if x.cut != nil {
+		x.pass()
+	}
 	return n, err
+}
+
+// FlushError is for http.ResponseController. Over HTTP/2 it is the flush that
+// waits for the client.
+func (x *Exchange) FlushError() error {
+	x.limitWrite()
+	defer x.unlimitWrite()
+	return x.guard.Flush()
+}
+
+// limitWrite gives the client so much time to take something. Where there is no
+// connection, as in tests, it does nothing.
+func (x *Exchange) limitWrite() {
+	if x.guard == nil {
+		x.guard = http.NewResponseController(x.writer)
+	}
+	if idle := x.state.writeIdle; idle > 0 {
+		_ = x.guard.SetWriteDeadline(time.Now().Add(idle))
+	}
+}
+
+// unlimitWrite ends that. The deadline of an HTTP/2 stream resets the stream
+// although nothing waits to be written, as in an event stream without news. That
+// of an HTTP/1 connection can stay: it harms writes alone, and net/http takes it
+// off when the request is over.
+func (x *Exchange) unlimitWrite() {
+	if x.in.ProtoMajor == 2 && x.state.writeIdle > 0 {
+		_ = x.guard.SetWriteDeadline(time.Time{})
+	}
 }
 
 // Unwrap is for http.ResponseController.
@@ -163,6 +196,7 @@ func (x *Exchange) end() {
 	case failure == nil:
 	case failure == http.ErrAbortHandler:
 		x.brokeOff()
+		abort = !x.endGRPC()
 	default:
 		x.handler.log.Error("request handling failed", "request_id", x.id, "panic", fmt.Sprint(failure), "stack", string(debug.Stack()))
 		x.reason = auth.Undecided
@@ -173,7 +207,13 @@ func (x *Exchange) end() {
 	}
 	x.record()
 	if abort {
+		if !x.in.ProtoAtLeast(1, 1) {
+			wire.BreakOff(x.in.Context())
+		}
 		panic(http.ErrAbortHandler)
+	}
+	if x.guard != nil || x.in.ProtoMajor == 2 {
+		x.limitWrite() // what is left goes out behind us, for which the last deadline may be over
 	}
 }
 
@@ -204,8 +244,8 @@ func (x *Exchange) record() {
 		}
 		log.Log(ctx, level, "request failed", "request_id", x.id, "route", x.routeName(), "reason", x.reason, "detail", x.detail)
 	}
-	if x.state.accessLog && log.Enabled(ctx, slog.LevelInfo) {
-		x.logAccess(ctx, log, took)
+	if access := x.handler.access; x.state.accessLog && access.Out != nil && log.Enabled(ctx, slog.LevelInfo) {
+		x.logAccess(access, took)
 	}
 }
 

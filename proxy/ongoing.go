@@ -37,6 +37,7 @@ func (x *Exchange) watch(cut func()) {
 		return
 	}
 	x.cut = cut
+	x.pass()
 	o.by[x] = x.state
 	o.done.Add(1)
 }
@@ -44,11 +45,25 @@ func (x *Exchange) watch(cut func()) {
 // watchAnswer watches over an answer that can take long. Its body may be closed
 // beside a Read.
 func (x *Exchange) watchAnswer(res *http.Response) {
-	p := x.decision.Principal
-	if (p.Token != nil || p.APIKeyID != "") && (res.ContentLength < 0 || res.ContentLength > longAnswer) && res.StatusCode != http.StatusSwitchingProtocols {
+	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength >= 0 && res.ContentLength <= longAnswer {
+		return
+	}
+	if res.ContentLength < 0 {
+		x.body.converse()
+	}
+	if p := x.decision.Principal; p.Token != nil || p.APIKeyID != "" || x.certificate != nil || x.route.StreamIdle > 0 {
 		body := res.Body
 		x.watch(func() { _ = body.Close() })
 	}
+}
+
+// pass notes that something has passed, be it to the client or from it.
+func (x *Exchange) pass() { x.passed.Store(x.handler.now().UnixNano()) }
+
+// idle reports whether nothing has for too long.
+func (x *Exchange) idle(now time.Time) bool {
+	limit := x.route.StreamIdle
+	return limit > 0 && now.Sub(time.Unix(0, x.passed.Load())) > limit
 }
 
 func (o *ongoing) remove(x *Exchange) {
@@ -63,31 +78,87 @@ func (o *ongoing) remove(x *Exchange) {
 
 // recheck ends what goes on with a credential that is no longer good. Only a
 // fault of the credential does that: not a revocation list that is too old.
-func (o *ongoing) recheck(s *State, now time.Time) {
+// What memory does not suffice for is asked when all others are through, and
+// only for so long that these do not wait for it the next time.
+func (o *ongoing) recheck(ctx context.Context, s *State, now time.Time) {
+	var open []*Exchange
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	for x, last := range o.by {
-		var reason auth.Reason
-		if last == s {
-			reason = s.gate.Recheck(x.decision.Principal, now)
-		} else if reason = x.redecide(s, now); reason == auth.OK {
-			o.by[x] = s
-		}
-		if reason != auth.OK && reason.Status() < http.StatusInternalServerError {
-			x.reason = reason
+		if x.idle(now) {
+			x.reason, x.detail = auth.UpstreamTimeout, "nothing passed either way for the route's stream_idle_timeout"
 			x.cut()
+			continue
 		}
+		reason := x.again(ctx, s, last, now, false)
+		o.conclude(x, s, reason)
+		if reason == auth.StoreUnavailable || reason == auth.KeysUnavailable {
+			open = append(open, x)
+		}
+	}
+	o.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, recheckInterval/2)
+	defer cancel()
+	for _, x := range open {
+		if ctx.Err() != nil {
+			return
+		}
+		o.mu.Lock()
+		last, there := o.by[x]
+		o.mu.Unlock()
+		if !there {
+			continue
+		}
+		reason := x.again(ctx, s, last, now, true)
+		o.mu.Lock()
+		if _, there := o.by[x]; there {
+			o.conclude(x, s, reason)
+		}
+		o.mu.Unlock()
 	}
 }
 
-// redecide takes the whole decision again, by a configuration that came after
-// the connection: its route, its issuer or its key may be gone.
-func (x *Exchange) redecide(s *State, now time.Time) auth.Reason {
+// conclude does what a recheck by that State has come to. The lock is held.
+func (o *ongoing) conclude(x *Exchange, s *State, reason auth.Reason) {
+	switch {
+	case reason == auth.OK:
+		o.by[x] = s
+	case reason.Status() < http.StatusInternalServerError:
+		x.reason = reason
+		x.cut()
+	}
+}
+
+// again decides whether the exchange may go on; ask says whether the store and
+// issuers may be asked. By another configuration than the last the whole
+// decision is taken anew: its route, its issuer or its key may be gone.
+func (x *Exchange) again(ctx context.Context, s, last *State, now time.Time, ask bool) auth.Reason {
+	certificate, reason := x.clientCertificate(s, now) // that of the connection may be good no longer
+	if reason != auth.OK {
+		return reason
+	}
+	if last == s {
+		if ask {
+			return s.gate.Reconfirm(ctx, x.decision.Principal, now)
+		}
+		return s.gate.Recheck(x.decision.Principal, now)
+	}
 	route, _, reason := s.table.match(x.in.Method, x.in.Host, x.path)
 	if reason != auth.OK {
 		return reason
 	}
-	return s.gate.Decide(route.Policy, s.credentialsOf(x.in, route.Policy), now).Reason
+	credentials := s.credentialsOf(x.in, route.Policy).WithCertificate(certificate)
+	if ask {
+		return s.gate.Resolve(ctx, route.Policy, credentials, now).Reason
+	}
+	d := s.gate.Decide(route.Policy, credentials, now)
+	if d.Open() {
+		// It may stay open for as long as nobody answers: what the configuration
+		// before knows of the credential's end counts meanwhile.
+		if reason := last.gate.Recheck(x.decision.Principal, now); reason != auth.OK && reason.Status() < http.StatusInternalServerError {
+			return reason
+		}
+	}
+	return d.Reason
 }
 
 // close ends all that goes on and waits for their handlers.
@@ -114,7 +185,7 @@ func (h *Handler) Run(ctx context.Context) error {
 			h.transport.CloseIdleConnections()
 			return nil
 		case <-tick.C:
-			h.ongoing.recheck(h.state(), h.now())
+			h.ongoing.recheck(ctx, h.state(), h.now())
 		}
 	}
 }

@@ -109,6 +109,39 @@ func TestP17StreamsEndWithTheirCredential(t *testing.T) {
 	})
 }
 
+// What memory is unsure of is asked about, and goes on while there is no answer;
+// one that is slow keeps nobody else waiting.
+func TestP17StreamsThatMemoryIsUnsureOf(t *testing.T) {
+	g := streaming(t)
+	g.revoked.doubt(true, errors.New("the store is down"))
+	g.refused(g.get("/events", "Authorization: Bearer "+token(nil)), 503, "store_unavailable")
+	g.accessLine()
+	g.revoked.doubt(true, nil)
+	_, body := stream(t, g, "/events", token(nil))
+	_, other := stream(t, g, "/events", token(map[string]any{"sid": "s2", "jti": "j2"}))
+	g.revoked.doubt(true, errors.New("the store is down"))
+	g.revoked.revoke(auth.KindSession, "main", "s1")
+	time.Sleep(2 * recheckInterval) // in which nothing must happen
+	g.handler.ongoing.mu.Lock()
+	if n := len(g.handler.ongoing.by); n != 2 {
+		t.Errorf("%d go on while the store is down", n)
+	}
+	g.handler.ongoing.mu.Unlock()
+	g.revoked.doubt(true, nil)
+	ended(t, body)
+	if line := g.accessLine(); line["reason"] != "token_revoked" {
+		t.Errorf("%v", line)
+	}
+	stream(t, g, "/events", token(map[string]any{"sid": "s3", "jti": "j3"}))
+	g.revoked.doubt(true, context.DeadlineExceeded)
+	began := time.Now()
+	g.handler.ongoing.recheck(t.Context(), g.state, time.Now())
+	if took := time.Since(began); took > recheckInterval {
+		t.Errorf("a store that hangs holds the watch up for %s", took)
+	}
+	_ = other
+}
+
 // What needs no credential, or is over at once, is not watched.
 func TestOnlyLongAnswersWithACredentialAreWatched(t *testing.T) {
 	g := streaming(t)

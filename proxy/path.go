@@ -56,11 +56,10 @@ func canonicalPath(u *url.URL) (p canonical, fault string) {
 	if fault != "" {
 		return p, fault
 	}
-	decoded, err := url.PathUnescape(escaped)
-	if err != nil || !utf8.ValidString(decoded) {
+	if !utf8.ValidString(u.Path) {
 		return p, "not UTF-8"
 	}
-	return canonical{escaped, decoded}, ""
+	return canonical{escaped, u.Path}, "" // recode changes how a path is written, not what it decodes to
 }
 
 // isPlain reports whether a path is canonical already and without escapes: so
@@ -82,7 +81,8 @@ const upperHex = "0123456789ABCDEF"
 
 // recode normalises the escapes.
 func recode(raw string) (escaped, fault string) {
-	b := make([]byte, 0, len(raw)+16)
+	var b strings.Builder // handed out as it is: a path of many KiB is not copied again
+	b.Grow(len(raw))
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
 		isEscape := c == '%'
@@ -103,12 +103,14 @@ func recode(raw string) (escaped, fault string) {
 		case !isEscape && c >= utf8.RuneSelf:
 			return "", "raw byte outside ASCII"
 		case unreserved[c], !isEscape && (pchar[c] || c == '/'):
-			b = append(b, c)
+			b.WriteByte(c)
 		default:
-			b = append(b, '%', upperHex[c>>4], upperHex[c&0xf])
+			b.WriteByte('%')
+			b.WriteByte(upperHex[c>>4])
+			b.WriteByte(upperHex[c&0xf])
 		}
 	}
-	return string(b), ""
+	return b.String(), ""
 }
 
 // ambiguity tells what a next reader could take for another path.

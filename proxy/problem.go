@@ -22,7 +22,8 @@ type problem struct {
 // that cannot be had) is tried again by us all the time.
 const retryAfter = "1"
 
-// answer denies the request, or says that it failed, as problem+json (RFC 9457).
+// answer denies the request, or says that it failed, as problem+json (RFC 9457)
+// or, to a gRPC call, as a gRPC status.
 // It says no more than the reason does. When an answer is under way already the
 // connection is broken instead, so that nobody takes half an answer for one.
 func (x *Exchange) answer(p *problem) {
@@ -37,12 +38,8 @@ func (x *Exchange) answer(p *problem) {
 	if status == 0 {
 		status = p.reason.Status()
 	}
-	body := fmt.Appendf(nil, `{"type":"urn:gatehouse:problem:%s","title":"%s","status":%d,"code":"%[1]s","request_id":"%[4]s"}`+"\n",
-		p.reason, p.reason.Title(), status, x.id)
 	h := x.Header()
 	clear(h)
-	h["Content-Type"] = []string{"application/problem+json"}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Cache-Control"] = []string{"no-store"}
 	h["X-Request-Id"] = x.values.requestID[:]
 	if challenges := x.challenges(p.reason); challenges != nil {
@@ -58,6 +55,14 @@ func (x *Exchange) answer(p *problem) {
 		h["Connection"] = []string{"close"}
 	}
 	x.limitDrain()
+	if isGRPC(x.in) {
+		x.answerGRPC(status)
+		return
+	}
+	body := fmt.Appendf(nil, `{"type":"urn:gatehouse:problem:%s","title":"%s","status":%d,"code":"%[1]s","request_id":"%[4]s"}`+"\n",
+		p.reason, p.reason.Title(), status, x.id)
+	h["Content-Type"] = []string{"application/problem+json"}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.WriteHeader(status)
 	_, _ = x.Write(body) // a client that is gone needs no answer
 }

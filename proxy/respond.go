@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -16,6 +17,9 @@ func modifyResponse(res *http.Response) error {
 	if !x.wait.over() {
 		return errUpstream("the response header came when the route's timeout had ended")
 	}
+	if res.ProtoMajor == 2 && x.cancel != nil {
+		res.Body = http2Answer{res.Body, x.cancel}
+	}
 	x.state.names.scrub(res.Header)
 	x.trailer = res
 	res.Header["X-Request-Id"] = x.values.requestID[:]
@@ -24,6 +28,19 @@ func modifyResponse(res *http.Response) error {
 	}
 	x.watchAnswer(res)
 	return nil
+}
+
+// http2Answer is an answer that is over when it is closed, also when the client
+// has not sent its whole request: net/http would wait for that.
+type http2Answer struct {
+	io.ReadCloser
+	cancel func()
+}
+
+// Close ends the stream.
+func (a http2Answer) Close() error {
+	a.cancel()
+	return a.ReadCloser.Close()
 }
 
 // renewable reports whether an answer with that status can carry a token. A 304

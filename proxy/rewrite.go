@@ -51,6 +51,9 @@ func (x *Exchange) outboundHeader() http.Header {
 	// What Connection names was meant for us (RFC 9110 §7.6.1). Ours is set
 	// after that, so that no client can have it taken away.
 	for _, line := range x.in.Header["Connection"] {
+		if line == "keep-alive" { // what browsers send; a header of that name is never copied
+			continue
+		}
 		for name := range strings.SplitSeq(line, ",") {
 			out.Del(textproto.TrimString(name))
 		}
@@ -59,6 +62,9 @@ func (x *Exchange) outboundHeader() http.Header {
 		if out["Cookie"] = withoutCookies(cookies, x.state.cookies); out["Cookie"] == nil {
 			delete(out, "Cookie")
 		}
+	}
+	if te := x.in.Header["Te"]; te != nil && isGRPC(x.in) {
+		out["Te"] = te // in HTTP/2 it can be `trailers` only, which gRPC servers insist on
 	}
 	x.setForwarded(out)
 	out["X-Request-Id"] = x.values.requestID[:]

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,7 +28,12 @@ type Route struct {
 	WebSocket   bool // let `Upgrade: websocket` through
 	// Timeout bounds the wait for the upstream's final response header, counted
 	// from the last byte of the request's body. 0: no bound.
-	Timeout      time.Duration
+	Timeout time.Duration
+	// StreamIdle ends a WebSocket, or an answer that can take long, through which
+	// nothing has passed either way for so long. 0: no bound.
+	StreamIdle time.Duration
+	// TLS is how https upstreams are spoken to; nil: by the system's authorities.
+	TLS          *UpstreamTLS
 	MaxBodyBytes int64 // 0: no limit
 	// Local answers the requests in place of an upstream. Then Pattern is one
 	// path, taken as it is, for every method and host, and no other pattern is
@@ -45,8 +51,14 @@ type Local interface {
 
 // Upstream is one of the servers behind a route.
 type Upstream struct {
-	URL    *url.URL // http or https, a host, nothing else
+	URL    *url.URL // http, https or h2c, a host, nothing else
 	Weight int      // share of the requests; 0 counts as 1
+}
+
+// UpstreamTLS is how an upstream is spoken to by TLS.
+type UpstreamTLS struct {
+	Config *tls.Config
+	ID     string // one and the same for the same content, so that connections outlive a reload
 }
 
 // served is a Route made ready. It is what the ServeMux holds.

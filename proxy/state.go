@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,12 +14,16 @@ import (
 
 // StateConfig is one configuration, as far as the data plane is concerned.
 type StateConfig struct {
-	Gate            *auth.Gate
-	Routes          []*Route
-	APIKeyHeader    string         // in any case
-	Cookies         []string       // that carry tokens of some issuer: no upstream sees them
-	TrustedProxies  []netip.Prefix // peers whose X-Forwarded-* and X-Request-Id are believed
-	BodyIdleTimeout time.Duration  // without a byte of a request's body; 0: none
+	Gate         *auth.Gate
+	Routes       []*Route
+	APIKeyHeader string   // in any case
+	Cookies      []string // that carry tokens of some issuer: no upstream sees them
+	// ClientCAs vouch for the clients' certificates; nil: none is asked for. With
+	// ClientCertOptional a client may do without.
+	ClientCAs          *x509.CertPool
+	ClientCertOptional bool
+	TrustedProxies     []netip.Prefix // peers whose X-Forwarded-* and X-Request-Id are believed
+	BodyIdleTimeout    time.Duration  // without a byte of a request's body; 0: none
 	// WriteIdleTimeout is how long a client may take nothing of an answer that
 	// waits for it; 0: for ever, together with an upstream's connection.
 	WriteIdleTimeout time.Duration
@@ -33,18 +38,20 @@ type StateConfig struct {
 // State is what one configuration means to the data plane. It never changes;
 // another configuration makes another State.
 type State struct {
-	gate         *auth.Gate
-	table        *Table
-	apiKeyHeader string // canonical
-	cookies      []string
-	trusted      []netip.Prefix
-	bodyIdle     time.Duration
-	writeIdle    time.Duration
-	accessLog    bool
-	unrouted     Observer
-	renewal      func(issuer string, result auth.RenewResult)
-	names        *names
-	challenge    string // the WWW-Authenticate challenge for API keys
+	gate               *auth.Gate
+	table              *Table
+	apiKeyHeader       string // canonical
+	cookies            []string
+	clientCAs          *x509.CertPool
+	clientCertOptional bool
+	trusted            []netip.Prefix
+	bodyIdle           time.Duration
+	writeIdle          time.Duration
+	accessLog          bool
+	unrouted           Observer
+	renewal            func(issuer string, result auth.RenewResult)
+	names              *names
+	challenge          string // the WWW-Authenticate challenge for API keys
 }
 
 // NewState returns the State of a configuration, or why there cannot be one.
@@ -57,16 +64,18 @@ func NewState(cfg StateConfig) (*State, error) {
 		return nil, err
 	}
 	s := &State{
-		gate:         cfg.Gate,
-		table:        table,
-		apiKeyHeader: http.CanonicalHeaderKey(cfg.APIKeyHeader),
-		cookies:      cfg.Cookies,
-		trusted:      slices.Clone(cfg.TrustedProxies),
-		bodyIdle:     cfg.BodyIdleTimeout,
-		writeIdle:    cfg.WriteIdleTimeout,
-		accessLog:    cfg.AccessLog,
-		unrouted:     cfg.Observer(""),
-		renewal:      cfg.Renewal,
+		gate:               cfg.Gate,
+		table:              table,
+		apiKeyHeader:       http.CanonicalHeaderKey(cfg.APIKeyHeader),
+		cookies:            cfg.Cookies,
+		clientCAs:          cfg.ClientCAs,
+		clientCertOptional: cfg.ClientCertOptional,
+		trusted:            slices.Clone(cfg.TrustedProxies),
+		bodyIdle:           cfg.BodyIdleTimeout,
+		writeIdle:          cfg.WriteIdleTimeout,
+		accessLog:          cfg.AccessLog,
+		unrouted:           cfg.Observer(""),
+		renewal:            cfg.Renewal,
 	}
 	for _, r := range table.routes {
 		r.observer = cfg.Observer(r.Name)
@@ -96,8 +105,10 @@ func managedNames(routes []*Route) []string {
 		for _, c := range f.Claims {
 			managed = append(managed, c.Header)
 		}
-		if f.APIKeyHeader != "" {
-			managed = append(managed, f.APIKeyHeader)
+		for _, name := range []string{f.APIKeyHeader, f.CertificateHeader} {
+			if name != "" {
+				managed = append(managed, name)
+			}
 		}
 	}
 	return managed

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,49 +19,81 @@ import (
 const (
 	dialTimeout        = 5 * time.Second
 	idleTimeout        = 90 * time.Second
+	pingAfter          = 15 * time.Second // without a word on an HTTP/2 connection in use
+	pingTimeout        = 15 * time.Second
 	maxIdlePerUpstream = 1024
 	maxResponseHeader  = 64 << 10 // bytes
 	copyBufferSize     = 32 << 10 // bytes
 )
 
 // transports are the ways to the upstreams: one way, with its kept connections,
-// for each timeout that a route has. They outlive configurations.
+// for each timeout and each TLS configuration that a route has. They outlive
+// configurations.
 type transports struct {
-	mu        sync.Mutex // held when a route is used for the first time
-	byTimeout map[time.Duration]*way
+	mu sync.Mutex // held when a route is used for the first time
+	by map[wayKey]*way
+}
+
+// wayKey tells ways apart.
+type wayKey struct {
+	timeout time.Duration
+	tls     string // the ID of the route's UpstreamTLS, empty: it has none
+}
+
+func (r *Route) wayKey() wayKey {
+	if r.TLS == nil {
+		return wayKey{timeout: r.Timeout}
+	}
+	return wayKey{r.Timeout, r.TLS.ID}
 }
 
 // RoundTrip takes the way of the request's route.
 func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
-	route := exchangeOf(r.Context()).route
-	w := route.way.Load()
+	x := exchangeOf(r.Context())
+	w := x.route.way.Load()
 	if w == nil {
 		var err error
-		if w, err = t.of(route.Timeout); err != nil {
+		if w, err = t.of(x.route.Route, x.state.table); err != nil {
 			return nil, err
 		}
-		route.way.Store(w)
+		x.route.way.Store(w)
 	}
 	if transport.Takes(r) {
 		return w.plain.RoundTrip(r)
 	}
+	if r.Body != nil {
+		r.Body = &x.body // ReverseProxy's own keeps Close to itself, for which HTTP/2 waits
+	}
+	if r.URL.Scheme == "h2c" {
+		r.URL.Scheme = "http" // net/http has no name for it; the URL is the request's own
+		return w.h2c.RoundTrip(r)
+	}
 	return w.other.RoundTrip(r)
 }
 
-func (t *transports) of(timeout time.Duration) (*way, error) {
+// of returns the way of a route. One that no route of the table has any more,
+// because a certificate was replaced, is forgotten when another comes.
+func (t *transports) of(r *Route, table *Table) (*way, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if w := t.byTimeout[timeout]; w != nil {
+	key := r.wayKey()
+	if w := t.by[key]; w != nil {
 		return w, nil
 	}
-	w, err := newWay(timeout)
+	w, err := newWay(r.Timeout, r.TLS)
 	if err != nil {
 		return nil, err
 	}
-	if t.byTimeout == nil {
-		t.byTimeout = make(map[time.Duration]*way)
+	if t.by == nil {
+		t.by = make(map[wayKey]*way)
 	}
-	t.byTimeout[timeout] = w
+	for old, w := range t.by {
+		if !slices.ContainsFunc(table.routes, func(s *served) bool { return s.wayKey() == old }) {
+			w.closeIdleConnections()
+			delete(t.by, old)
+		}
+	}
+	t.by[key] = w
 	return w, nil
 }
 
@@ -68,16 +101,22 @@ func (t *transports) of(timeout time.Duration) (*way, error) {
 func (t *transports) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, w := range t.byTimeout {
-		w.plain.CloseIdleConnections()
-		w.other.CloseIdleConnections()
+	for _, w := range t.by {
+		w.closeIdleConnections()
 	}
 }
 
 // way is how requests get to upstreams.
 type way struct {
 	plain *transport.Transport // what it takes
-	other *http.Transport      // TLS, HTTP/2 and upgrades
+	other *http.Transport      // TLS, with HTTP/2 where the upstream has it, and upgrades
+	h2c   *http.Transport      // HTTP/2 without TLS
+}
+
+func (w *way) closeIdleConnections() {
+	w.plain.CloseIdleConnections()
+	w.other.CloseIdleConnections()
+	w.h2c.CloseIdleConnections()
 }
 
 // newWay returns a way that waits so long for the header of an answer, counted
@@ -89,7 +128,7 @@ type way struct {
 // kept connection turns out to be dead before any of the answer came and the
 // request has no body and an idempotent method (RFC 9110 §9.2.2), or nothing of
 // it was written yet.
-func newWay(timeout time.Duration) (*way, error) {
+func newWay(timeout time.Duration, secure *UpstreamTLS) (*way, error) {
 	connecting := dialTimeout
 	if timeout > 0 {
 		connecting = min(timeout, dialTimeout)
@@ -102,16 +141,31 @@ func newWay(timeout time.Duration) (*way, error) {
 		MaxIdlePerHost: maxIdlePerUpstream,
 		IdleTimeout:    idleTimeout,
 	})
-	return &way{plain, &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    connecting,
-		ResponseHeaderTimeout:  timeout,
-		MaxIdleConnsPerHost:    maxIdlePerUpstream,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxResponseHeader,
-		DisableCompression:     true,
-	}}, err
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if secure != nil {
+		config = secure.Config
+	}
+	speaking := func(protocols http.Protocols) *http.Transport {
+		return &http.Transport{
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        config.Clone(), // which the transport changes
+			TLSHandshakeTimeout:    connecting,
+			ResponseHeaderTimeout:  timeout,
+			MaxIdleConnsPerHost:    maxIdlePerUpstream,
+			IdleConnTimeout:        idleTimeout,
+			MaxResponseHeaderBytes: maxResponseHeader,
+			DisableCompression:     true,
+			Protocols:              &protocols,
+			// Many requests share a connection: one that is dead must not keep them
+			// waiting until the kernel gives it up.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		}
+	}
+	var other, h2c http.Protocols
+	other.SetHTTP1(true)
+	other.SetHTTP2(true)
+	h2c.SetUnencryptedHTTP2(true)
+	return &way{plain, speaking(other), speaking(h2c)}, err
 }
 
 // forward sends the request to an upstream and its answer back. ReverseProxy
@@ -123,7 +177,7 @@ func (x *Exchange) forward() {
 	// The transport bounds the wait behind a request. A request with a body
 	// can come to a halt before that.
 	limited := x.in.ContentLength != 0 && x.route.Timeout > 0
-	if x.upgrade || limited {
+	if x.upgrade || x.in.ContentLength != 0 {
 		ctx, x.cancel = context.WithCancel(ctx)
 	}
 	if limited {
@@ -136,6 +190,7 @@ func (x *Exchange) forward() {
 		out.Body = &x.body
 	}
 	x.handler.proxy.ServeHTTP(x, out)
+	x.body.abandon()
 	if x.trailer != nil && len(x.trailer.Trailer) > 0 {
 		x.state.names.scrub(x.Header())
 	}
@@ -184,7 +239,7 @@ func describeError(err error) string {
 	case errors.As(err, &protocol):
 		return protocol.Error()
 	}
-	return "the upstream's answer could not be read: it broke off or is not HTTP/1.1"
+	return "the upstream's answer could not be read: it broke off, or is not HTTP of the version that was spoken to it"
 }
 
 // errUpstream is what we find wrong with an upstream's answer.

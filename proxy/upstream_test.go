@@ -315,7 +315,7 @@ func TestDescribeErrorTellsNoContents(t *testing.T) {
 		err  error
 		want string
 	}{
-		{errors.New(`malformed HTTP response "Set-Cookie: secret"`), "broke off or is not HTTP"},
+		{errors.New(`malformed HTTP response "Set-Cookie: secret"`), "broke off, or is not HTTP"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, "connection refused"},
 		{fmt.Errorf("wrapped: %w", errUpstream("why")), "why"},
 	} {

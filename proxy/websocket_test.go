@@ -222,7 +222,7 @@ func TestWebSocketMeetsANewConfiguration(t *testing.T) {
 			}
 			g := newGateway(t, fresh)
 			conn, r, _ := g.open("Authorization: Bearer " + token(nil))
-			g.handler.ongoing.recheck(g.state, time.Now())
+			g.handler.ongoing.recheck(t.Context(), g.state, time.Now())
 
 			next := first.state
 			first.routes = []*Route{route("ws", "/ws", auth.BearerOnly)}
@@ -230,10 +230,10 @@ func TestWebSocketMeetsANewConfiguration(t *testing.T) {
 			first.routes[0].Policy.Issuers = []*auth.Issuer{g.issuer}
 			first.routes[0].Upstreams = testUpstream
 			next.Routes = first.routes
-			g.handler.ongoing.recheck(must(NewState(next)), time.Now())
+			g.handler.ongoing.recheck(t.Context(), must(NewState(next)), time.Now())
 			if c.reason == "ok" {
 				g.revoked.stale = true // not the credential's fault
-				g.handler.ongoing.recheck(must(NewState(next)), time.Now())
+				g.handler.ongoing.recheck(t.Context(), must(NewState(next)), time.Now())
 				_, _ = io.WriteString(conn, "still here\n")
 				if line, err := r.ReadString('\n'); err != nil {
 					t.Errorf("%q %v", line, err)
@@ -267,7 +267,7 @@ func TestWebSocketByCookieOutlivesAReload(t *testing.T) {
 	next.Routes[0].WebSocket = true
 	next.Routes[0].Policy.Issuers = []*auth.Issuer{g.issuer}
 	next.Routes[0].Upstreams = testUpstream
-	g.handler.ongoing.recheck(must(NewState(next)), time.Now())
+	g.handler.ongoing.recheck(t.Context(), must(NewState(next)), time.Now())
 	_, _ = io.WriteString(conn, "still here\n")
 	if line, err := r.ReadString('\n'); err != nil {
 		t.Errorf("%q %v", line, err)

@@ -221,6 +221,8 @@ func overdue(b *bbolt.Bucket, end []byte) (keys [][]byte) {
 	return keys
 }
 
+func (s *embedded) shards() []shard { return []shard{s} }
+
 func (s *embedded) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
 	at := s.journal.end()
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -238,11 +240,10 @@ func (s *embedded) Snapshot(ctx context.Context, yield func(revocation.Event) er
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			r, ok := parseName(string(name))
-			if !ok || len(times) != 8 {
-				return fmt.Errorf("%w: its file holds a revocation that cannot be read", ErrUnavailable)
+			r, err := entryOf(name, times)
+			if err != nil {
+				return err
 			}
-			setTimes(&r, binary.BigEndian.Uint32(times), binary.BigEndian.Uint32(times[4:]))
 			return yield(revocation.Event{Op: revocation.Revoked, Revocation: r})
 		})
 	})
@@ -250,6 +251,37 @@ func (s *embedded) Snapshot(ctx context.Context, yield func(revocation.Event) er
 		err = fmt.Errorf("%w: it was closed", ErrUnavailable)
 	}
 	return at, err
+}
+
+// Confirm implements revocation.Confirmer. What was written is never lost here.
+func (s *embedded) Confirm(ctx context.Context, _ revocation.Position, asked ...auth.Revocation) (there []auth.Revocation, whole bool, err error) {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		for _, name := range namesOf(asked) {
+			times := tx.Bucket(bucketRevocations).Get([]byte(name))
+			if times == nil {
+				continue
+			}
+			r, err := entryOf([]byte(name), times)
+			if err != nil {
+				return err
+			}
+			there = append(there, r)
+		}
+		return nil
+	})
+	return there, err == nil, err
+}
+
+// Vouch implements revocation.Confirmer; there is nothing to note.
+func (s *embedded) Vouch(context.Context, revocation.Position, revocation.Position) error { return nil }
+
+func entryOf(name, times []byte) (auth.Revocation, error) {
+	r, ok := parseName(string(name))
+	if !ok || len(times) != 8 {
+		return r, fmt.Errorf("%w: its file holds a revocation that cannot be read", ErrUnavailable)
+	}
+	setTimes(&r, binary.BigEndian.Uint32(times), binary.BigEndian.Uint32(times[4:]))
+	return r, nil
 }
 
 // beatEvery is how often a follower hears that nothing has come. It must hear

@@ -25,7 +25,7 @@ type limitCount struct{ count, end int64 }
 
 // readLimit returns the window that is under way, or one that begins now; and
 // what is kept. A window that ends later than one which begins now was begun by
-// a clock that was ahead, or was longer once: it counts as over.
+// a clock that was ahead, or was longer once: it ends with that one.
 func readLimit(tx *bbolt.Tx, l token.Limit, now int64) (current, kept limitCount, err error) {
 	next := now + l.Window.Milliseconds()
 	switch v := tx.Bucket(bucketLimits).Get([]byte(l.Key)); {
@@ -35,10 +35,10 @@ func readLimit(tx *bbolt.Tx, l token.Limit, now int64) (current, kept limitCount
 	default:
 		kept = limitCount{int64(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint64(v[8:]))}
 	}
-	if now >= kept.end || kept.end > next {
+	if now >= kept.end {
 		return limitCount{end: next}, kept, nil
 	}
-	return kept, kept, nil
+	return limitCount{kept.count, min(kept.end, next)}, kept, nil
 }
 
 // writeLimit replaces a window that is kept. A count of 0 ends it, so that the
@@ -69,16 +69,24 @@ func trimLimits(tx *bbolt.Tx, over int64) error {
 // count adds to each of the limits, if allowed says so for all of them.
 func (s *embedded) count(ctx context.Context, limits []token.Limit, add int64, allowed func(l token.Limit, c limitCount, now int64) bool) error {
 	return s.update(ctx, func(tx *bbolt.Tx) error {
-		now, all := time.Now().UnixMilli(), true
+		now, all, shorter := time.Now().UnixMilli(), true, false
 		for _, l := range limits {
-			c, _, err := readLimit(tx, l, now)
+			c, kept, err := readLimit(tx, l, now)
 			if err != nil {
 				return err
 			}
+			if c.count > 0 && c.end < kept.end {
+				shorter = true
+				if err := writeLimit(tx, l.Key, kept, c); err != nil {
+					return err
+				}
+			}
 			all = allowed(l, c, now) && all
 		}
-		if !all {
+		if !all && !shorter {
 			return errSame
+		} else if !all {
+			return nil
 		}
 		for _, l := range limits {
 			c, kept, _ := readLimit(tx, l, now)

@@ -133,7 +133,7 @@ func TestFileReopened(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := storetest.Position(t, s)
-	wantUnavailable(t, s.Follow(t.Context(), before, func(revocation.Event) error { return s.Close() }), "closed")
+	wantUnavailable(t, s.Sources()[0].Follow(t.Context(), before, func(revocation.Event) error { return s.Close() }), "closed")
 	wantUnavailable(t, s.Revoke(t.Context(), storetest.Session("b")), "")
 	_, err := s.APIKeys(t.Context())
 	wantUnavailable(t, err, "")
@@ -157,7 +157,7 @@ func TestFileReopened(t *testing.T) {
 	if got := storetest.Revocations(t, again); len(got) != 1 || got[0].ID != "a" {
 		t.Errorf("after reopening: %v", got)
 	}
-	err = again.Follow(t.Context(), before, func(revocation.Event) error { return nil })
+	err = again.Sources()[0].Follow(t.Context(), before, func(revocation.Event) error { return nil })
 	if !errors.Is(err, revocation.ErrGap) {
 		t.Errorf("a position from before: %v, want ErrGap", err)
 	}
@@ -236,7 +236,7 @@ func TestOwnerEnds(t *testing.T) {
 			_ = owner.Close() // it waits for the follower, which is being told
 		}()
 	})
-	err := s.Follow(t.Context(), storetest.Position(t, s), func(e revocation.Event) error {
+	err := s.Sources()[0].Follow(t.Context(), storetest.Position(t, s), func(e revocation.Event) error {
 		if e.Op == revocation.Current {
 			if d := time.Since(e.Time); d < 0 || d > time.Minute {
 				t.Errorf("current as of %s ago", d)
@@ -343,13 +343,20 @@ func TestObserve(t *testing.T) {
 	storetest.Revocations(t, s)
 	key := auth.APIKey{ID: "app"}
 	if err := errors.Join(s.PutAPIKey(t.Context(), key), s.DeleteAPIKey(t.Context(), key.SHA256), s.Ping(t.Context()),
-		s.Restore(t.Context(), nil)); err != nil {
+		s.Sources()[0].Restore(t.Context(), nil)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.APIKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	storetest.Collect(t, s, storetest.Position(t, s), 0)
+	at := storetest.Position(t, s)
+	storetest.Collect(t, s, at, 0)
+	if _, _, err := s.Sources()[0].Confirm(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sources()[0].Vouch(t.Context(), at, at); err != nil {
+		t.Fatal(err)
+	}
 	operations := tokenOperations(s, storetest.Login("alice"))
 	for _, operation := range []string{"session", "session_put", "keyring_put"} { // no such session, then one; a ring
 		_ = operations[operation](t.Context())
@@ -357,7 +364,7 @@ func TestObserve(t *testing.T) {
 	for _, do := range operations { // a conflict among them
 		_ = do(t.Context())
 	}
-	_ = s.Follow(t.Context(), "gone 1-1", func(revocation.Event) error { return nil })
+	_ = s.Sources()[0].Follow(t.Context(), "gone 1-1", func(revocation.Event) error { return nil })
 	_ = s.Revocations(t.Context(), func(_ auth.Revocation) error { return errors.New("the reader's") })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -373,7 +380,7 @@ func TestObserve(t *testing.T) {
 	}
 	server.Kill()
 	_ = s.Ping(t.Context())
-	_ = s.Follow(t.Context(), "any run 1-1", func(revocation.Event) error { return nil })
+	_ = s.Sources()[0].Follow(t.Context(), "any run 1-1", func(revocation.Event) error { return nil })
 	if failed != 2 {
 		t.Errorf("%d of 2 failures were observed", failed)
 	}

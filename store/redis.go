@@ -2,36 +2,39 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"gatehouse/auth"
 	"gatehouse/auth/revocation"
 )
-
-// batch is how many entries are asked for at once.
-const batch = 1000
 
 // redisStore is a store in Redis. It reads from masters only: a replica may be
 // behind.
 type redisStore struct {
 	cfg    Config
 	client redis.UniversalClient
-	keys   redisKeys
+	list   []*redisShard
+	// other is set while the list is divided otherwise than Shards says, and
+	// begun once it was seen that it is divided so.
+	other atomic.Pointer[revocation.ShardsError]
+	begun atomic.Bool
 	// connections counts those that were made. Only by a new one can it come
 	// to be another server that answers.
 	connections atomic.Uint64
 }
 
 func openRedis(ctx context.Context, cfg Config) (backend, error) {
-	r := &redisStore{cfg: cfg, keys: keysOf(0)}
+	r := &redisStore{cfg: cfg}
+	if err := revocation.CheckShards(cfg.Shards); err != nil {
+		return nil, err
+	}
+	for i := range cfg.Shards {
+		r.list = append(r.list, &redisShard{redisStore: r, index: i, keys: keysOf(i)})
+	}
 	client, err := newClient(cfg, func(context.Context, *redis.Conn) error {
 		r.connections.Add(1)
 		return nil
@@ -40,7 +43,10 @@ func openRedis(ctx context.Context, cfg Config) (backend, error) {
 		return nil, err
 	}
 	r.client = client
-	if err := r.checkEviction(ctx); errors.Is(err, errEvicts) {
+	if err := r.checkShards(ctx); errors.As(err, new(*revocation.ShardsError)) {
+		return nil, errors.Join(err, client.Close())
+	}
+	if err := r.list[0].checkEviction(ctx); errors.Is(err, errEvicts) {
 		return nil, errors.Join(err, client.Close())
 	} else if reply := redis.Error(nil); errors.As(err, &reply) { // it answers; one that does not is asked again
 		r.cfg.Log.Warn("store: Redis did not say what it does when its memory is full", "error", err)
@@ -48,53 +54,25 @@ func openRedis(ctx context.Context, cfg Config) (backend, error) {
 	return r, nil
 }
 
-var errEvicts = errors.New("this Redis drops entries when its memory is full " +
-	"(maxmemory-policy allkeys-…), which would bring revoked tokens back; set its maxmemory-policy to noeviction")
-
-// checkEviction returns errEvicts when the server may drop entries of ours.
-// Any other error means that it did not say. INFO is asked, since CONFIG is
-// often forbidden.
-func (r *redisStore) checkEviction(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
-	defer cancel()
-	info, err := r.client.Info(ctx, "memory").Result()
-	if strings.Contains(info, "maxmemory_policy:allkeys-") {
-		return fmt.Errorf("%w: %w", ErrUnavailable, errEvicts)
+func (r *redisStore) shards() (all []shard) {
+	for _, s := range r.list {
+		all = append(all, s)
 	}
-	return r.failed(err)
+	return all
 }
 
-func (r *redisStore) write(ctx context.Context, e revocation.Event) error {
-	if e.Op == revocation.Revoked {
-		return r.writeEntries(ctx, 0, e.Revocation)
+// master is a client of the server that has a key, and in a cluster the address
+// of that.
+func (r *redisStore) master(ctx context.Context, key string) (redis.UniversalClient, string, error) {
+	cluster, ok := r.client.(*redis.ClusterClient)
+	if !ok {
+		return r.client, "", nil
 	}
-	script, args := scriptDeleteKey, []any{rand.Text(), streamRetention.Milliseconds()}
-	sum := hex.EncodeToString(e.Key.SHA256[:])
-	args = append(args, sum)
-	if e.Op == revocation.KeyPut {
-		record, err := encodeKey(e.Key)
-		if err != nil {
-			return err
-		}
-		script, args = scriptPutKey, append(args, record)
+	c, err := cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return nil, "", r.failed(err)
 	}
-	_, err := r.evalDurably(ctx, script, r.keys.all(), args...)
-	return err
-}
-
-func (r *redisStore) Restore(ctx context.Context, entries []auth.Revocation) error {
-	return r.writeEntries(ctx, healingTime, entries...)
-}
-
-// writeEntries runs scriptRevoke; more is for how long more are to be waited
-// for.
-func (r *redisStore) writeEntries(ctx context.Context, more time.Duration, entries ...auth.Revocation) error {
-	args := []any{rand.Text(), streamRetention.Milliseconds(), int(trimSlack.Seconds()), trimPerWrite, more.Milliseconds()}
-	for _, e := range entries {
-		args = append(args, revocationName(e), e.BeforeSeconds(), e.UntilSeconds())
-	}
-	_, err := r.evalDurably(ctx, scriptRevoke, r.keys.all(), args...)
-	return err
+	return c, c.Options().Addr, nil
 }
 
 // eval runs a script in one round trip. Its reply is an array of strings.
@@ -128,58 +106,6 @@ func (r *redisStore) evalDurably(ctx context.Context, script string, keys []stri
 	return reply, r.failed(err)
 }
 
-func (r *redisStore) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
-	// Any other error comes back with what is asked next.
-	if err := r.checkEviction(ctx); errors.Is(err, errEvicts) {
-		return "", err
-	}
-	at, _, err := r.place(ctx)
-	if err != nil {
-		return "", err
-	}
-	err = r.scan(ctx, r.keys.apiKeys, func(sum, record string) error {
-		k, err := parseKeyHex(sum, record)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return yield(revocation.Event{Op: revocation.KeyPut, Key: k})
-	})
-	if err != nil {
-		return "", err
-	}
-	return at.position(), r.scan(ctx, r.keys.entries, func(name, times string) error {
-		entry, err := parseRevocation(name, times)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return yield(revocation.Event{Op: revocation.Revoked, Revocation: entry})
-	})
-}
-
-// scan yields a hash's fields and values. One that is there throughout comes
-// at least once.
-func (r *redisStore) scan(ctx context.Context, key string, yield func(field, value string) error) error {
-	page := func(cursor uint64) ([]string, uint64, error) {
-		ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
-		defer cancel()
-		return r.client.HScan(ctx, key, cursor, "", batch).Result()
-	}
-	for cursor := uint64(0); ; {
-		pairs, next, err := page(cursor)
-		if err != nil {
-			return r.failed(err)
-		}
-		for i := 0; i+1 < len(pairs); i += 2 {
-			if err := yield(pairs[i], pairs[i+1]); err != nil {
-				return err
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-	}
-}
-
 func (r *redisStore) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
@@ -203,13 +129,21 @@ var redisHints = []struct{ prefix, hint string }{
 	{"MISCONF", "the server cannot write to its disk"},
 	{"NOREPLICAS", "the server has too few replicas (min-replicas-to-write)"},
 	{"MASTERDOWN", "the server has lost its master"},
+	{"SHARDS", "the list is being divided into another number of shards; ask again"},
 	{"CLUSTERDOWN", "the cluster is down"},
+	{"tls: failed to verify certificate", "the server's certificate is not what store.tls asks for: see ca_file and server_name"},
+	{"remote error: tls: certificate required", "the server asks for a certificate; set store.tls.cert_file and key_file"},
 }
 
 // failed puts ErrUnavailable around an error, and what to do about it.
 func (r *redisStore) failed(err error) error {
 	if err == nil {
 		return nil
+	}
+	// Unless a node tells it otherwise, go-redis asks once a minute who has which
+	// slots, and a dead node tells nothing.
+	if cluster, ok := r.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(context.Background()) // does not wait, and takes turns
 	}
 	for _, h := range redisHints {
 		if strings.HasPrefix(err.Error(), h.prefix) {

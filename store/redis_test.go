@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -194,8 +192,8 @@ func TestR13Hang(t *testing.T) {
 			for what, call := range map[string]func() error{
 				"revoke":   func() error { return s.Revoke(t.Context(), storetest.Session("s")) },
 				"ping":     func() error { return s.Ping(t.Context()) },
-				"snapshot": func() error { _, err := s.Snapshot(t.Context(), nil); return err },
-				"follow":   func() error { return s.Follow(t.Context(), "epoch run 1-1", nil) },
+				"snapshot": func() error { _, err := s.Sources()[0].Snapshot(t.Context(), nil); return err },
+				"follow":   func() error { return s.Sources()[0].Follow(t.Context(), "epoch run 1-1", nil) },
 			} {
 				began := time.Now()
 				wantUnavailable(t, call(), "")
@@ -245,7 +243,7 @@ func TestR14Unreadable(t *testing.T) {
 			server.Do(t, "FLUSHALL")
 			s := open(t, store.Config{URL: server.URL()})
 			server.Do(t, command...)
-			_, err := s.Snapshot(t.Context(), func(revocation.Event) error { return nil })
+			_, err := s.Sources()[0].Snapshot(t.Context(), func(revocation.Event) error { return nil })
 			wantUnavailable(t, err, "cannot be read")
 		})
 	}
@@ -254,7 +252,7 @@ func TestR14Unreadable(t *testing.T) {
 		server.Do(t, "FLUSHALL")
 		from := storetest.Position(t, s)
 		server.Do(t, "XADD", streamKey, "*", "something", "else")
-		err := s.Follow(t.Context(), from, func(revocation.Event) error { return nil })
+		err := s.Sources()[0].Follow(t.Context(), from, func(revocation.Event) error { return nil })
 		wantUnavailable(t, err, "cannot be read")
 	})
 }
@@ -313,7 +311,7 @@ func TestR16Eviction(t *testing.T) {
 		}
 	}
 	server.Do(t, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-	_, err := s.Snapshot(t.Context(), func(revocation.Event) error { return nil })
+	_, err := s.Sources()[0].Snapshot(t.Context(), func(revocation.Event) error { return nil })
 	wantUnavailable(t, err, "noeviction")
 }
 
@@ -345,7 +343,7 @@ func TestR17Lost(t *testing.T) {
 			from := storetest.Position(t, s)
 			storetest.Collect(t, s, from, 0)
 			lose(t, s)
-			err := s.Follow(t.Context(), from, func(e revocation.Event) error {
+			err := s.Sources()[0].Follow(t.Context(), from, func(e revocation.Event) error {
 				if e.Op == revocation.Current {
 					t.Error("a list with a hole is called current")
 				}
@@ -369,7 +367,7 @@ func TestStartWithoutRedis(t *testing.T) {
 	s := open(t, store.Config{URL: server.URL()})
 	m := revocation.NewMirror(revocation.MirrorConfig{MaxStaleness: 5 * time.Second})
 	f, err := revocation.NewFeed(revocation.FeedConfig{
-		Source: s, Mirror: m, Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler),
+		Source: s.Sources()[0], Mirror: m, Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -385,38 +383,8 @@ func TestStartWithoutRedis(t *testing.T) {
 	storetest.Until(t, "the list is whole", m.Complete)
 	revoke(t, s, "s")
 	storetest.Until(t, "a revocation comes", func() bool {
-		return m.Revoked(storetest.Session("s").Key(), 0, time.Now().Unix())
+		return m.Covers(auth.KindSession, storetest.Session("s").Key(), 0, time.Now().Unix()) == auth.Covered
 	})
-}
-
-// TestR25LeastPrivilege runs the contract as the user that the package doc
-// tells to make.
-func TestR25LeastPrivilege(t *testing.T) {
-	doc, err := os.ReadFile("doc.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rule := regexp.MustCompile(`ACL SETUSER (?:.*\n//\t  )*.*`).FindString(string(doc))
-	rule = strings.ReplaceAll(strings.ReplaceAll(rule, "//", ""), "PASSWORD", "secret")
-	server := storetest.StartRedis(t)
-	server.Do(t, strings.Fields(rule)...)
-	storetest.Run(t, func(t *testing.T) *store.Store {
-		server.Do(t, "FLUSHALL")
-		return open(t, store.Config{URL: "redis://gatehouse:secret@" + server.Addr + "/1", Log: failOn(t, slog.LevelWarn)})
-	})
-	s := open(t, store.Config{URL: "redis://gatehouse:secret@" + server.Addr, WaitReplicas: 1})
-	wantUnavailable(t, s.Revoke(t.Context(), storetest.Session("s")), "0 of 1 replicas")
-	if refused := server.Do(t, "ACL", "LOG"); refused != "" {
-		t.Errorf("tried without the right to: %s", refused)
-	}
-	// AUTH is for servers that do not know HELLO, XTRIM for a log of more than
-	// its retention.
-	used := server.Do(t, "INFO", "commandstats") + "cmdstat_auth: cmdstat_xtrim:"
-	for _, right := range regexp.MustCompile(`\+\w+`).FindAllString(rule, -1) {
-		if !strings.Contains(used, "cmdstat_"+right[1:]+":") {
-			t.Errorf("%s is granted and not needed", right)
-		}
-	}
 }
 
 // failOn returns a log that fails the test when it is written to at a level.

@@ -17,9 +17,9 @@ import (
 )
 
 // has counts the entries that a mirror has of those named 0 to n-1.
-func has(m *revocation.Mirror, n int) (count int) {
+func has(m revocation.Mirrors, n int) (count int) {
 	for i := range n {
-		if m.Revoked(storetest.Session(fmt.Sprint(i)).Key(), 0, time.Now().Unix()) {
+		if m.Covers(auth.KindSession, storetest.Session(fmt.Sprint(i)).Key(), 0, time.Now().Unix()) == auth.Covered {
 			count++
 		}
 	}
@@ -31,7 +31,7 @@ func has(m *revocation.Mirror, n int) (count int) {
 func TestR17Healed(t *testing.T) {
 	const n = 1500 // more than two batches
 	server := storetest.StartRedis(t)
-	var replicas []*revocation.Mirror
+	var replicas []revocation.Mirrors
 	for range 2 {
 		m, stop := storetest.Feed(t, open(t, store.Config{URL: server.URL()}), failOn(t, slog.LevelError))
 		defer stop()
@@ -58,7 +58,7 @@ func TestR17Healed(t *testing.T) {
 		t.Errorf("the fresh one calls itself whole with %d of %d entries", got, n)
 	}
 	for i, m := range append(replicas, fresh) {
-		if !m.Revoked(alone.Key(), 0, time.Now().Unix()) {
+		if m.Covers(auth.KindSession, alone.Key(), 0, time.Now().Unix()) != auth.Covered {
 			t.Errorf("replica %d lacks what only one knew", i)
 		}
 	}
@@ -146,7 +146,7 @@ func TestR17Settling(t *testing.T) {
 	whole()
 	// While somebody writes back it is not whole for whoever starts.
 	s := open(t, store.Config{URL: server.URL()})
-	if err := s.Restore(t.Context(), nil); err != nil {
+	if err := s.Sources()[0].Restore(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if took := whole(); took < 500*time.Millisecond || took > settle {
@@ -165,7 +165,7 @@ func BenchmarkRestore(b *testing.B) {
 			r := storetest.Session(strconv.Itoa(n))
 			entries[i] = auth.Revocation{Kind: r.Kind, ByKey: r.Key(), Until: r.Until}
 		}
-		if err := s.Restore(b.Context(), entries); err != nil {
+		if err := s.Sources()[0].Restore(b.Context(), entries); err != nil {
 			b.Fatal(err)
 		}
 	}

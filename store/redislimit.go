@@ -14,16 +14,20 @@ const limitPrefix = "gatehouse:{login}:limit:"
 
 const (
 	// A window that ends later than one which began now was begun by a clock
-	// that was ahead, or was longer once: it counts as over.
+	// that was ahead, or was longer once: it ends with that one.
 	scriptLimits = scriptClock + `
+local function write(key, count, till)
+  redis.call('SET', key, text(count) .. ' ' .. text(till), 'PX', text(till - now))
+end
 local function read(key, window)
   local count, till = string.match(redis.call('GET', key) or '0 0', '^(%d+) (%d+)$')
   count, till = tonumber(count), tonumber(till)
-  if count and (now >= till or till > now + window) then count, till = 0, now + window end
+  if count and now >= till then count, till = 0, now + window end
+  if count and till > now + window then
+    till = now + window
+    write(key, count, till)
+  end
   return count, till
-end
-local function write(key, count, till)
-  redis.call('SET', key, text(count) .. ' ' .. text(till), 'PX', text(till - now))
 end
 local limits = {}
 for i, key in ipairs(KEYS) do

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -34,17 +33,29 @@ func parsePosition(at revocation.Position) (p place, ok bool) {
 }
 
 // place is that of the log's last entry. Settling is for how long the list is.
-func (r *redisStore) place(ctx context.Context) (p place, settling time.Duration, err error) {
-	reply, err := r.eval(ctx, scriptPosition, r.keys.all(), rand.Text(), settleTime.Milliseconds())
+func (s *redisShard) place(ctx context.Context) (p place, settling time.Duration, err error) {
+	end := "" // that of the first shard is as it is
+	if s.index > 0 {
+		if _, _, err := s.list[0].place(ctx); err != nil {
+			return p, 0, err
+		}
+		end = epochEnd(len(s.list))
+	}
+	reply, err := s.eval(ctx, scriptPosition, s.keys.all(), epochOf(len(s.list)), settleTime.Milliseconds(), end)
 	if err != nil {
 		return p, 0, err
+	}
+	if s.index == 0 {
+		if err := s.noteShards(reply[0]); err != nil {
+			return p, 0, err
+		}
 	}
 	ms, err := strconv.ParseInt(reply[3], 10, 64)
 	return place{reply[0], reply[1], reply[2]}, time.Duration(ms) * time.Millisecond, err
 }
 
-func (r *redisStore) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
-	f := follower{redisStore: r, block: -1}
+func (s *redisShard) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
+	f := follower{redisShard: s, block: -1}
 	var ok bool
 	if f.at, ok = parsePosition(from); !ok {
 		return revocation.ErrGap
@@ -58,11 +69,17 @@ func (r *redisStore) Follow(ctx context.Context, from revocation.Position, yield
 
 // follower is one call of Follow.
 type follower struct {
-	*redisStore
+	*redisShard
 	at      place
 	block   time.Duration // how long to wait for something to come; negative: not at all
-	known   uint64        // connections when the server was last asked who it is; 0: never
+	known   link          // when the server was last asked who it is; zero: never
 	settled time.Time     // when the list is
+}
+
+// link is by what a server is reached. While it is the same, so is the server.
+type link struct {
+	connections uint64
+	master      string // its address in a cluster, where a connection to the next one may be there already
 }
 
 // round reads what has come, and tells it and how whole the list is.
@@ -71,6 +88,9 @@ func (f *follower) round(ctx context.Context, yield func(revocation.Event) error
 	entries, err := f.read(ctx)
 	if err != nil {
 		f.cfg.Observe("follow", time.Since(asked), err)
+		return err
+	}
+	if err := f.divided(); err != nil {
 		return err
 	}
 	next := f.at
@@ -146,7 +166,11 @@ func (f *follower) check(ctx context.Context) (healing bool, err error) {
 	if epoch.Val() != f.at.epoch || len(there.Val()) == 0 {
 		return false, revocation.ErrGap
 	}
-	if connections := f.connections.Load(); connections != f.known {
+	_, master, err := f.master(bounded, f.keys.epoch)
+	if err != nil {
+		return false, err
+	}
+	if now := (link{f.connections.Load(), master}); now != f.known {
 		at, settling, err := f.place(ctx)
 		if err != nil {
 			return false, err
@@ -154,7 +178,7 @@ func (f *follower) check(ctx context.Context) (healing bool, err error) {
 		if at.run != f.at.run {
 			return false, revocation.ErrGap
 		}
-		f.known, f.settled = connections, time.Now().Add(settling)
+		f.known, f.settled = now, time.Now().Add(settling)
 	}
 	return mark.Val() != "", nil
 }

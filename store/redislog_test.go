@@ -34,7 +34,7 @@ func TestStreamTrimming(t *testing.T) {
 	if got := storetest.Collect(t, s, position(299), 300); len(got) != 300 {
 		t.Errorf("%d entries after the quiet hour", len(got))
 	}
-	err := s.Follow(t.Context(), position(0), func(revocation.Event) error { return nil })
+	err := s.Sources()[0].Follow(t.Context(), position(0), func(revocation.Event) error { return nil })
 	if !errors.Is(err, revocation.ErrGap) {
 		t.Errorf("from the beginning: %v, want ErrGap", err)
 	}
@@ -48,7 +48,7 @@ func TestCurrent(t *testing.T) {
 	from, began, told := storetest.Position(t, s), time.Now(), 0
 	revoke(t, s, "a")
 	enough := errors.New("enough")
-	err := s.Follow(t.Context(), from, func(e revocation.Event) error {
+	err := s.Sources()[0].Follow(t.Context(), from, func(e revocation.Event) error {
 		if e.Op != revocation.Current {
 			return nil
 		}
@@ -111,5 +111,17 @@ func TestExpiredEntriesGo(t *testing.T) {
 	}
 	if got := storetest.Revocations(t, s); len(got) != 3 {
 		t.Errorf("the list shows %d entries", len(got))
+	}
+}
+
+// TestYoungLog: where nothing is old enough to be trimmed nobody looks for it,
+// which would mean to walk through all of the log at each write.
+func TestYoungLog(t *testing.T) {
+	server := storetest.StartRedis(t)
+	s := open(t, store.Config{URL: server.URL()})
+	revoke(t, s, "a")
+	revoke(t, s, "b")
+	if used := server.Do(t, "INFO", "commandstats"); strings.Contains(used, "cmdstat_xrevrange") || strings.Contains(used, "cmdstat_xtrim") {
+		t.Errorf("a write looked for what is old:\n%s", used)
 	}
 }

@@ -17,15 +17,16 @@ type redisKeys struct {
 	apiKeys string // hash: SHA-256 in hex → keyRecord
 	server  string // whose data these are, and since when: run id/epoch, and Unix milliseconds
 	healing string // is there while entries are written back
+	vouched string // hash: whose data they were → whose data have all of them again, see scriptVouch
 }
 
 func keysOf(shard int) redisKeys {
 	p := "gatehouse:{" + strconv.Itoa(shard) + "}:"
-	return redisKeys{p + "epoch", p + "stream", p + "revocations", p + "expiry", p + "api_keys", p + "server", p + "healing"}
+	return redisKeys{p + "epoch", p + "stream", p + "revocations", p + "expiry", p + "api_keys", p + "server", p + "healing", p + "vouched"}
 }
 
 func (k redisKeys) all() []string {
-	return []string{k.epoch, k.stream, k.entries, k.expiry, k.apiKeys, k.server, k.healing}
+	return []string{k.epoch, k.stream, k.entries, k.expiry, k.apiKeys, k.server, k.healing, k.vouched}
 }
 
 // streamRetention is how far behind a follower can be before it needs a
@@ -46,19 +47,26 @@ const (
 // The scripts write an entry and its line in the log in one step. They can be
 // run twice: the second time changes nothing, and tells the followers again.
 //
-// ARGV[1] is an epoch, for a store that has none, and ARGV[2] the retention in
-// milliseconds. The last entry older than that is kept, for the followers that
+// ARGV[1] is an epoch, for a store that has none; one that has another number of
+// shards at its end is not written to. ARGV[2] is the retention in milliseconds. The last entry older than that is kept, for the followers that
 // have read to there and no further because nothing came.
 const (
 	scriptHead = `
 local epoch, stream, entries, expiry, apikeys, server, healing = unpack(KEYS)
-if not redis.call('GET', epoch) then redis.call('SET', epoch, ARGV[1]) end
+local begun = redis.call('GET', epoch)
+if not begun then redis.call('SET', epoch, ARGV[1])
+elseif string.match(begun, '/.*') ~= string.match(ARGV[1], '/.*') then return redis.error_reply('SHARDS ' .. begun) end
 local clock = redis.call('TIME')
 `
+	// The first line is looked at, because XREVRANGE from before that would walk
+	// through all of the log: 70 ms in one of a million lines.
 	scriptTail = `
-local cutoff = string.format('%.0f', clock[1] * 1000 - ARGV[2])
-local keep = redis.call('XREVRANGE', stream, cutoff, '-', 'COUNT', 1)[1]
-if keep then redis.call('XTRIM', stream, 'MINID', '~', keep[1]) end
+local cutoff = clock[1] * 1000 - ARGV[2]
+local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+if first and tonumber(string.match(first[1], '^%d+')) <= cutoff then
+  local keep = redis.call('XREVRANGE', stream, string.format('%.0f', cutoff), '-', 'COUNT', 1)[1]
+  redis.call('XTRIM', stream, 'MINID', '~', keep[1])
+end
 return {}
 `
 	// scriptRevoke takes any number of entries from ARGV[6] on: name, before,
@@ -98,14 +106,16 @@ redis.call('HDEL', apikeys, ARGV[3])
 redis.call('XADD', stream, '*', 'key_deleted', ARGV[3])
 ` + scriptTail
 	// scriptPosition returns the epoch, the server's run id, the log's last id,
-	// and for how many milliseconds the list is settling. It writes only into an
-	// empty store, so that one out of memory, or a replica, can be read from;
+	// and for how many milliseconds the list is settling. ARGV[3] is how the epoch
+	// must end; empty: anyhow. It writes only into a store that is empty or must be
+	// begun anew, so that one out of memory, or a replica, can be read from;
 	// there it begins the log, so that there always is a last id. That the
 	// server is another one it notes where it can; where it cannot, nobody can
 	// write anything back either, and the time since the start will do.
 	scriptPosition = `
 local epoch, stream, entries, expiry, apikeys, server = unpack(KEYS)
-if not redis.call('GET', epoch) then redis.call('SET', epoch, ARGV[1]) end
+local begun = redis.call('GET', epoch)
+if not begun or ARGV[3] ~= '' and string.match(begun, '/.*') ~= ARGV[3] then redis.call('SET', epoch, ARGV[1]) end
 local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
 local id = last and last[1] or redis.call('XADD', stream, '*', 'begun', redis.call('GET', epoch))
 local clock, info = redis.call('TIME'), redis.pcall('INFO', 'server')
@@ -114,7 +124,7 @@ local run = string.match(info, 'run_id:(%w+)') or '-'
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local whose = run .. '/' .. redis.call('GET', epoch)
 local had, since = string.match(redis.call('GET', server) or '', '^(%S+) (%d+)$')
-if had ~= whose then
+if had ~= whose or tonumber(since) > now then -- or its clock was set back
   since = now
   local noted = redis.pcall('SET', server, whose .. ' ' .. string.format('%.0f', since))
   if noted.err then since = now - 1000 * (string.match(info, 'uptime_in_seconds:(%d+)') or 0) end

@@ -79,7 +79,7 @@ func addresses(hosts string, scheme redisScheme) ([]string, error) {
 	}
 	for i, h := range list {
 		u, err := url.Parse("redis://" + h)
-		if err != nil || u.Hostname() == "" || u.Host != h || strings.Contains(u.Hostname(), ":") != strings.HasPrefix(h, "[") {
+		if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Hostname(), "[]") || u.Host != h || strings.Contains(u.Hostname(), ":") != strings.HasPrefix(h, "[") {
 			return nil, fmt.Errorf("store.url: host %d is not HOST or HOST:PORT", i+1)
 		}
 		port := u.Port()
@@ -99,6 +99,10 @@ func newClient(cfg Config, connected func(context.Context, *redis.Conn) error) (
 	if err != nil {
 		return nil, err
 	}
+	if opts.TLSConfig != nil && cfg.TLS != nil {
+		opts.TLSConfig = cfg.TLS.Clone()
+		opts.TLSConfig.MinVersion = tls.VersionTLS12
+	}
 	opts.Protocol = 2 // no pushed messages among the replies
 	opts.DialTimeout = cfg.Timeout
 	opts.ReadTimeout = cfg.Timeout + cfg.WaitTimeout
@@ -107,12 +111,14 @@ func newClient(cfg Config, connected func(context.Context, *redis.Conn) error) (
 	opts.ContextTimeoutEnabled = true // otherwise a deadline does not reach the socket
 	opts.MaxRetries = -1              // a lost reply would run the command again
 	opts.DialerRetries = 1
-	opts.PoolSize = 8 // writes and look-ups are short; one connection is with the follower
-	opts.MaxActiveConns = 32
+	opts.PoolSize = 7 + cfg.Shards // writes and look-ups are short; each shard's follower has one to itself, perhaps all at one server
+	opts.MaxActiveConns = 4 * opts.PoolSize
 	opts.PipelinePoolSize = -1
 	opts.DisableIdentity = true // CVE-2025-29923, and one right less
 	opts.OnConnect = connected
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	logging.Disable() // for the whole process: what it would print comes back as errors
-	return redis.NewUniversalClient(opts), nil
+	client := redis.NewUniversalClient(opts)
+	addRedialling(client)
+	return client, nil
 }

@@ -62,6 +62,8 @@ func (r *remote) lost(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: the process that owns %s does not answer: %w", ErrUnavailable, r.path, err)
 }
 
+func (r *remote) shards() []shard { return []shard{r} }
+
 func (r *remote) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
 	reply, err := r.call(ctx, socketRequest{Op: "snapshot"}, yield)
 	return reply.Position, err
@@ -86,6 +88,16 @@ func (r *remote) Restore(ctx context.Context, entries []auth.Revocation) error {
 	_, err := r.call(ctx, socketRequest{Op: "restore", Entries: entries}, nil)
 	return err
 }
+
+func (r *remote) Confirm(ctx context.Context, since revocation.Position, asked ...auth.Revocation) (there []auth.Revocation, whole bool, err error) {
+	_, err = r.call(ctx, socketRequest{Op: "confirm", From: since, Entries: asked}, func(e revocation.Event) error {
+		there = append(there, e.Revocation)
+		return nil
+	})
+	return there, err == nil, err
+}
+
+func (r *remote) Vouch(context.Context, revocation.Position, revocation.Position) error { return nil }
 
 func (r *remote) ping(ctx context.Context) error {
 	_, err := r.call(ctx, socketRequest{Op: "ping"}, nil)

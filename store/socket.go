@@ -147,6 +147,12 @@ func (s *embedded) do(ctx context.Context, ask socketRequest, yield func(revocat
 		err = s.write(ctx, ask.Event)
 	case "restore":
 		err = s.Restore(ctx, ask.Entries)
+	case "confirm":
+		var there []auth.Revocation
+		there, _, err = s.Confirm(ctx, ask.From, ask.Entries...)
+		for _, r := range there {
+			err = errors.Join(err, yield(revocation.Event{Op: revocation.Revoked, Revocation: r}))
+		}
 	case "snapshot":
 		reply.Position, err = s.Snapshot(ctx, yield)
 	case "follow":

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,38 +40,42 @@ const (
 // failed may have happened, and is safe to repeat.
 type Store struct {
 	backend backend
+	sources []revocation.Source
 	observe func(operation string, took time.Duration, err error)
 }
 
 // backend is what the stores differ in. Its errors but for ErrGap and those of
 // a yield carry ErrUnavailable, or are token.ErrNoSession or ErrConflict.
 type backend interface {
-	revocation.Source
+	shards() []shard // of the list; the first has the API keys
 	token.Sessions
 	token.SessionEnder
 	token.Limiter
 	keyrings
 	// sessions returns at most maxListed, of those that are not over, in any order.
 	sessions(ctx context.Context, issuer, subject string) ([]token.Session, error)
-	write(context.Context, revocation.Event) error
-	// Restore is given entries that are in force.
 	ping(context.Context) error
 	close() error
 }
 
-var _ revocation.Source = (*Store)(nil)
-
 // Config configures a [Store].
 type Config struct {
-	// URL says which: file:PATH, memory:, redis://, rediss://,
-	// redis+sentinel://, redis+cluster://.
+	// URL says which: file:PATH, memory:, redis://, redis+sentinel://,
+	// redis+cluster://, or these with rediss for TLS.
 	URL string
+	// TLS is for rediss. Nil: the authorities of the system, no certificate of
+	// our own, and the host as the server's name.
+	TLS *tls.Config
 	// Own makes this the process that owns the file: it waits some seconds for
 	// one that is about to end, and serves others through a socket. Without,
 	// a file that another process owns is worked on through that process.
 	Own bool
 	// Timeout bounds each exchange with Redis. Zero: 200 ms.
 	Timeout time.Duration
+	// Shards is in how many the list is kept in Redis: 1, 2, 4 and so on up to
+	// [revocation.MaxShards]; zero: 1. All who use it must be told the same. A file
+	// has one.
+	Shards int
 	// PollEvery is how long a follower of Redis waits for something to come
 	// before it says that nothing did; zero: 500 ms. The age of a list that is
 	// followed stays below twice that and a round trip.
@@ -90,7 +95,7 @@ type Config struct {
 // round of following a log, less the time spent waiting for something to come.
 func Operations() []string {
 	return []string{
-		"revoke", "restore", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping",
+		"revoke", "restore", "confirm", "vouch", "revocations", "key_put", "key_delete", "keys", "snapshot", "follow", "ping",
 		"session_put", "session", "session_rotate", "session_end", "sessions",
 		"login_take", "login_return", "keyring", "keyring_put",
 	}
@@ -102,6 +107,9 @@ func Operations() []string {
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 200 * time.Millisecond
+	}
+	if cfg.Shards == 0 {
+		cfg.Shards = 1
 	}
 	if cfg.PollEvery <= 0 {
 		cfg.PollEvery = 500 * time.Millisecond
@@ -117,7 +125,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{backend: b, observe: cfg.Observe}, nil
+	s := &Store{backend: b, observe: cfg.Observe}
+	for _, each := range b.shards() {
+		s.sources = append(s.sources, &source{store: s, shard: each})
+	}
+	return s, nil
 }
 
 // storeFailures hides the errors that are not the store's from an observer:
@@ -180,26 +192,9 @@ func (s *Store) Revoke(ctx context.Context, r auth.Revocation) error {
 		return err
 	}
 	return s.observed("revoke", func() error {
-		return s.backend.write(ctx, revocation.Event{Op: revocation.Revoked, Revocation: r})
+		all := s.backend.shards()
+		return all[revocation.ShardOf(r.Key(), len(all))].write(ctx, revocation.Event{Op: revocation.Revoked, Revocation: r})
 	})
-}
-
-// Restore writes entries back that the store has lost: see [revocation.Source].
-// They may be known by their keys alone. The error is as of Revoke; what is over
-// is left out.
-func (s *Store) Restore(ctx context.Context, entries []auth.Revocation) error {
-	now := time.Now()
-	var inForce []auth.Revocation
-	for _, r := range entries {
-		if !r.Until.After(now) {
-			continue
-		}
-		if err := validateRevocation(r, now); err != nil {
-			return err
-		}
-		inForce = append(inForce, r)
-	}
-	return s.observed("restore", func() error { return s.backend.Restore(ctx, inForce) })
 }
 
 func validateRevocation(r auth.Revocation, now time.Time) error {
@@ -233,13 +228,18 @@ func validateEnd(end, now time.Time) error {
 func (s *Store) Revocations(ctx context.Context, yield func(auth.Revocation) error) error {
 	now := time.Now()
 	return s.observed("revocations", func() error {
-		_, err := s.backend.Snapshot(ctx, func(e revocation.Event) error {
-			if e.Op != revocation.Revoked || !e.Revocation.Until.After(now) {
-				return nil
+		for _, each := range s.backend.shards() {
+			_, err := each.Snapshot(ctx, func(e revocation.Event) error {
+				if e.Op != revocation.Revoked || !e.Revocation.Until.After(now) {
+					return nil
+				}
+				return yield(e.Revocation)
+			})
+			if err != nil {
+				return err
 			}
-			return yield(e.Revocation)
-		})
-		return err
+		}
+		return nil
 	})
 }
 
@@ -267,14 +267,14 @@ func (s *Store) PutAPIKey(ctx context.Context, k auth.APIKey) error {
 		return err
 	}
 	return s.observed("key_put", func() error {
-		return s.backend.write(ctx, revocation.Event{Op: revocation.KeyPut, Key: k})
+		return s.backend.shards()[0].write(ctx, revocation.Event{Op: revocation.KeyPut, Key: k})
 	})
 }
 
 // DeleteAPIKey removes the key with that hash, if there is one.
 func (s *Store) DeleteAPIKey(ctx context.Context, sum [32]byte) error {
 	return s.observed("key_delete", func() error {
-		return s.backend.write(ctx, revocation.Event{Op: revocation.KeyDeleted, Key: auth.APIKey{SHA256: sum}})
+		return s.backend.shards()[0].write(ctx, revocation.Event{Op: revocation.KeyDeleted, Key: auth.APIKey{SHA256: sum}})
 	})
 }
 
@@ -284,7 +284,7 @@ func (s *Store) APIKeys(ctx context.Context) ([]auth.APIKey, error) {
 	var keys []auth.APIKey
 	errEnough := errors.New("no more keys") // they come first in a snapshot
 	err := s.observed("keys", func() error {
-		_, err := s.backend.Snapshot(ctx, func(e revocation.Event) error {
+		_, err := s.backend.shards()[0].Snapshot(ctx, func(e revocation.Event) error {
 			if e.Op != revocation.KeyPut {
 				return errEnough
 			}
@@ -299,21 +299,9 @@ func (s *Store) APIKeys(ctx context.Context) ([]auth.APIKey, error) {
 	return keys, err
 }
 
-// Snapshot tells all there is: see [revocation.Source]. Yield must not call
-// the store.
-func (s *Store) Snapshot(ctx context.Context, yield func(revocation.Event) error) (revocation.Position, error) {
-	var at revocation.Position
-	err := s.observed("snapshot", func() (err error) {
-		at, err = s.backend.Snapshot(ctx, yield)
-		return err
-	})
-	return at, err
-}
-
-// Follow tells what is written after a position: see [revocation.Source].
-func (s *Store) Follow(ctx context.Context, from revocation.Position, yield func(revocation.Event) error) error {
-	return s.backend.Follow(ctx, from, yield)
-}
+// Sources are the shards of the list, each to be followed by itself. The first
+// has the stored API keys as well. Yield must not call the store.
+func (s *Store) Sources() []revocation.Source { return s.sources }
 
 func (s *Store) observed(operation string, do func() error) error {
 	began := time.Now()

@@ -20,14 +20,16 @@ type layer struct {
 var layers = []layer{
 	{".", []string{"cli"}, "the program is cli.Main and nothing else"},
 	{"cli", []string{"gateway", "admin", "proxy", "proxy/wire", "auth", "auth/revocation", "auth/keyset", "auth/token", "auth/users", "store", "config", "metrics"}, "nothing is above the command line"},
-	{"gateway", []string{"admin", "proxy", "proxy/wire", "auth", "auth/revocation", "auth/keyset", "auth/token", "auth/endpoint", "auth/users", "store", "config", "metrics"}, "the composition root knows everything but who called it"},
+	{"gateway", []string{"admin", "proxy", "proxy/wire", "auth", "auth/revocation", "auth/keyset", "auth/introspection", "auth/token", "auth/endpoint", "auth/users", "store", "config", "metrics"}, "the composition root knows everything but who called it"},
 	{"admin", []string{"auth", "auth/token"}, "it sees the process through interfaces, so that it can be tested without one"},
 	{"proxy", []string{"auth", "proxy/wire", "proxy/transport"}, "what forwards a request knows no configuration, store or metric library"},
 	{"proxy/wire", []string{"auth"}, "it knows of reasons and nothing else"},
 	{"proxy/transport", nil, "it moves bytes and knows nobody"},
 	{"auth", nil, "the core depends on nothing that it could be blamed for"},
 	{"auth/revocation", []string{"auth"}, "a mirror is fed by a store and does not know which"},
-	{"auth/keyset", []string{"auth"}, "keys are read for the core"},
+	{"auth/keyset", []string{"auth", "auth/outbound"}, "keys are read for the core"},
+	{"auth/introspection", []string{"auth", "auth/outbound"}, "tokens are asked about for the core"},
+	{"auth/outbound", nil, "it asks whom it is told to and knows nobody"},
 	{"auth/token", []string{"auth"}, "the engine knows no wire format, no store and no source of users"},
 	{"auth/endpoint", []string{"auth", "auth/token"}, "a dialect translates for the engine"},
 	{"auth/users", []string{"auth/token"}, "users are looked up for the engine"},
@@ -39,7 +41,9 @@ var layers = []layer{
 	{"test/bench/floor", nil, "the yardstick is not ours"},
 	{"test/bench/load", nil, "the yardstick is not ours"},
 	{"test/bench/upstream", nil, "the yardstick is not ours"},
+	{"test/bench/profile", []string{"cli"}, "it is the program, watched"},
 	{"test/rig", []string{"cli"}, "it sees the program from outside; cli only so that results are not remembered of an older program"},
+	{"test/sim", nil, "a model knows nothing of what it models"},
 	{"test", nil, "whole-program tests are tests"},
 }
 

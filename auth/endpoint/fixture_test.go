@@ -295,8 +295,14 @@ func signed(t testing.TB, claims map[string]any) (string, *auth.Token) {
 
 type noList struct{}
 
-func (noList) Revoked(auth.RevocationKey, int64, int64) bool { return false }
-func (noList) Stale(time.Time) bool                          { return false }
+func (noList) Covers(auth.Kind, auth.RevocationKey, int64, int64) auth.Coverage {
+	return auth.NotCovered
+}
+
+func (noList) Confirm(context.Context, auth.Revocation, int64, int64) (auth.Coverage, error) {
+	return auth.NotCovered, nil
+}
+func (noList) Stale(time.Time) bool { return false }
 
 // claims are those of an access token.
 func claims() map[string]any {

@@ -2,40 +2,20 @@ package keyset
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/outbound"
 )
 
-const (
-	// fetchTime bounds one reading in all, metadata included.
-	fetchTime      = 5 * time.Second
-	maxHeaderBytes = 64 << 10
-)
-
-// newClient goes where it is told: not where the environment or an answer says.
-func newClient(roots *x509.CertPool) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: fetchTime}).DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-			TLSHandshakeTimeout:    fetchTime,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			ForceAttemptHTTP2:      true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
+// fetchTime bounds one reading in all, metadata included.
+const fetchTime = 5 * time.Second
 
 // fetch reads the key set from the issuer. life is how long it may be used.
 func (r *Remote) fetch(ctx context.Context) (keys []*auth.Key, skipped []error, life time.Duration, err error) {
@@ -56,16 +36,6 @@ func (r *Remote) fetch(ctx context.Context) (keys []*auth.Key, skipped []error, 
 	return keys, skipped, lifetime(header), err
 }
 
-// statusError is an answer that is not 200.
-type statusError int
-
-func (e statusError) Error() string {
-	if e/100 == 3 {
-		return fmt.Sprintf("the answer has status %d, and redirects are not followed: configure the address that it leads to", int(e))
-	}
-	return fmt.Sprintf("the answer has status %d", int(e))
-}
-
 // get returns the body of an answer, decompressed and of at most maxSetBytes.
 func (r *Remote) get(ctx context.Context, address string) ([]byte, http.Header, error) {
 	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -80,7 +50,7 @@ func (r *Remote) get(ctx context.Context, address string) ([]byte, http.Header, 
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("%s: %w", address, statusError(answer.StatusCode))
+		return nil, nil, fmt.Errorf("%s: %w", address, outbound.StatusError(answer.StatusCode))
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxSetBytes+1))
 	switch {
@@ -102,7 +72,7 @@ func (r *Remote) discover(ctx context.Context) (string, error) {
 	var data []byte
 	for _, address := range addresses {
 		data, _, err = r.get(ctx, address)
-		if status := statusError(0); !errors.As(err, &status) || status/100 != 4 {
+		if status := outbound.StatusError(0); !errors.As(err, &status) || status/100 != 4 {
 			break
 		}
 	}
@@ -119,7 +89,7 @@ func (r *Remote) discover(ctx context.Context) (string, error) {
 	if metadata.Issuer != r.cfg.Discovery {
 		return "", fmt.Errorf("the metadata of %s are those of the issuer %.200q: write that one, byte for byte, if its tokens say so", r.cfg.Discovery, metadata.Issuer)
 	}
-	u, err := checkURL(metadata.JWKSURI)
+	u, err := outbound.CheckURL(metadata.JWKSURI)
 	if err != nil {
 		return "", fmt.Errorf("the metadata of %s: jwks_uri %w", r.cfg.Discovery, err)
 	}
@@ -132,7 +102,7 @@ func (r *Remote) discover(ctx context.Context) (string, error) {
 
 // metadataURLs are where an issuer's metadata can be.
 func metadataURLs(issuer string) ([]string, error) {
-	u, err := checkURL(issuer)
+	u, err := outbound.CheckURL(issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -145,26 +115,4 @@ func metadataURLs(issuer string) ([]string, error) {
 		base + path + "/.well-known/openid-configuration",
 		base + "/.well-known/oauth-authorization-server" + path,
 	}, nil
-}
-
-// checkURL refuses a URL over which keys could be changed on their way. The error
-// goes on where the name of what is wrong was.
-func checkURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return nil, errors.New("is not a URL such as https://auth.example.com")
-	case u.User != nil:
-		return nil, errors.New("must not contain credentials: keys are public")
-	case u.Fragment != "":
-		return nil, errors.New("has a fragment, which is never sent")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("could be answered by anybody on the way: use https, or http on loopback")
-	}
-	return u, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gatehouse/auth/outbound"
 )
 
 // The URL is the configuration's, and one by which nobody on the way can change
@@ -77,7 +79,7 @@ func TestQ01NoRedirectNoProxy(t *testing.T) {
 		}
 	}
 	// The environment is read once in a process, so that setting it proves nothing.
-	if newClient(nil).Transport.(*http.Transport).Proxy != nil {
+	if outbound.NewClient(nil, time.Second, 1).Transport.(*http.Transport).Proxy != nil {
 		t.Error("the transport asks the environment for a proxy")
 	}
 }
@@ -98,7 +100,7 @@ func TestRemoteTLS(t *testing.T) {
 	roots.AddCert(server.Certificate())
 	load := func(roots *x509.CertPool) (*Remote, string) {
 		cfg := remoteConfig(newRingStore())
-		cfg.URL, cfg.RootCAs = server.URL, roots
+		cfg.URL, cfg.TLS = server.URL, &tls.Config{RootCAs: roots}
 		log := logged(&cfg)
 		r := newRemote(t, cfg)
 		r.Load(t.Context())
@@ -168,7 +170,7 @@ func TestQ07Bounds(t *testing.T) {
 		"deep":          {plain(`{"keys":` + strings.Repeat("[", 100_000)), "no JSON Web Key Set"},
 		"deep in a key": {plain(`{"keys":[` + strings.Repeat(`{"x":`, 9_000) + "1" + strings.Repeat("}", 9_000) + `]}`), "no key that can be used"},
 		"a huge header": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X", strings.Repeat("x", maxHeaderBytes))
+			w.Header().Set("X", strings.Repeat("x", outbound.MaxHeaderBytes))
 			_, _ = w.Write([]byte(good))
 		}, "exceeded"},
 		"a header of marks": {func(w http.ResponseWriter, _ *http.Request) {

@@ -3,7 +3,7 @@ package keyset
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/outbound"
 )
 
-// RemoteConfig configures a [Remote]. All but RootCAs and Now must be set, and
+// RemoteConfig configures a [Remote]. All but TLS and Now must be set, and
 // one of URL and Discovery.
 type RemoteConfig struct {
 	Issuer     string   // its configured name
@@ -27,10 +28,10 @@ type RemoteConfig struct {
 	// Store keeps the last good set for the next start. Whoever can write to it
 	// can have keys trusted until the issuer answers: what is in it is no secret,
 	// but must not be anybody's to change.
-	Store   RingStore
-	RootCAs *x509.CertPool // nil: the system's
-	Log     *slog.Logger
-	Now     func() time.Time // nil: time.Now
+	Store RingStore
+	TLS   *tls.Config // whom to believe; nil: the system's authorities
+	Log   *slog.Logger
+	Now   func() time.Time // nil: time.Now
 }
 
 // Remote is the keys of an issuer that publishes them at a URL. They are read
@@ -81,13 +82,13 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 	case cfg.MaxStale <= maxInterval:
 		return nil, fmt.Errorf("remote keys: MaxStale must be above %s, since they are read that often", maxInterval)
 	}
-	if _, err := checkURL(cfg.source()); err != nil {
+	if _, err := outbound.CheckURL(cfg.source()); err != nil {
 		return nil, err
 	}
 	if _, err := metadataURLs(cfg.Discovery); cfg.Discovery != "" && err != nil {
 		return nil, err
 	}
-	r := &Remote{cfg: cfg, client: newClient(cfg.RootCAs), asked: make(chan string, 1), tried: make(chan struct{})}
+	r := &Remote{cfg: cfg, client: outbound.NewClient(cfg.TLS, fetchTime, 1), asked: make(chan string, 1), tried: make(chan struct{})}
 	r.set.Store(&remoteSet{StaticKeys: auth.NewStaticKeys(nil), read: cfg.Now()})
 	return r, nil
 }

@@ -107,7 +107,7 @@ func wantVerified(t *testing.T, signer, verifier *auth.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report, _ := newGate(t, issuer).Inspect(token, now); report.Reason != auth.OK {
+	if report, _ := newGate(t, issuer).Inspect(t.Context(), token, now); report.Reason != auth.OK {
 		t.Errorf("%s, kid %q: %s", signer.Algorithm, signer.ID, report.Reason)
 	}
 }
@@ -125,8 +125,14 @@ func newGate(t *testing.T, issuer *auth.Issuer) *auth.Gate {
 
 type noRevocations struct{}
 
-func (noRevocations) Revoked(auth.RevocationKey, int64, int64) bool { return false }
-func (noRevocations) Stale(time.Time) bool                          { return false }
+func (noRevocations) Covers(auth.Kind, auth.RevocationKey, int64, int64) auth.Coverage {
+	return auth.NotCovered
+}
+
+func (noRevocations) Confirm(context.Context, auth.Revocation, int64, int64) (auth.Coverage, error) {
+	return auth.NotCovered, nil
+}
+func (noRevocations) Stale(time.Time) bool { return false }
 
 // Two that change the ring at once would undo each other's work.
 func TestOneChangesTheRingAtATime(t *testing.T) {

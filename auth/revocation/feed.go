@@ -24,16 +24,22 @@ type Feed struct {
 	position Position // to follow from; empty: a snapshot is needed
 	healing  *healing // nil: there is nothing to write back
 	swept    time.Time
-	failing  bool // the last attempt failed, and that was logged
-	settling bool // the source is, and that was logged
+	doubt    doubt
+	failing  bool        // the last attempt failed, and that was logged
+	settling bool        // the source is, and that was logged
+	handed   ShardsError // what everything was handed over for; zero: it was not
 }
 
-// FeedConfig configures a [Feed]. All but Propagation must be set.
+// FeedConfig configures a [Feed]. All but Mirrors and Propagation must be set.
 type FeedConfig struct {
 	Source Source
 	Mirror *Mirror
-	Keys   *auth.StoredAPIKeys // written by this feed alone
-	Log    *slog.Logger
+	// Mirrors are all of a list in several shards, Mirror among them: an entry
+	// that a source tells goes to where it is looked up, also when it was written
+	// while there were fewer shards. Nil: Mirror is the list.
+	Mirrors Mirrors
+	Keys    *auth.StoredAPIKeys // written by this feed alone
+	Log     *slog.Logger
 	// Propagation is told how long an entry took from the store to here, by
 	// the two clocks. It may be nil.
 	Propagation func(time.Duration)
@@ -47,6 +53,8 @@ func NewFeed(cfg FeedConfig) (*Feed, error) {
 	if cfg.Propagation == nil {
 		cfg.Propagation = func(time.Duration) {}
 	}
+	var asked Confirmer = cfg.Source
+	cfg.Mirror.source.Store(&asked)
 	return &Feed{cfg: cfg}, nil
 }
 
@@ -60,6 +68,10 @@ func (f *Feed) Run(ctx context.Context) error {
 		err := f.once(ctx)
 		if ctx.Err() != nil {
 			break
+		}
+		if errors.Is(err, errOutgrown) {
+			f.position = ""
+			continue
 		}
 		if errors.Is(err, ErrGap) {
 			f.position = ""
@@ -84,8 +96,18 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// once reads a snapshot if there is no position, and follows until that ends.
+// once reads and follows until that ends.
 func (f *Feed) once(ctx context.Context) error {
+	err := f.follow(ctx)
+	if other := (*ShardsError)(nil); errors.As(err, &other) {
+		f.position = ""
+		f.handOver(ctx, *other)
+	}
+	return err
+}
+
+// follow reads a snapshot if there is no position, and follows until that ends.
+func (f *Feed) follow(ctx context.Context) error {
 	if f.position == "" {
 		if err := f.snapshot(ctx); err != nil {
 			return err
@@ -103,11 +125,12 @@ func (f *Feed) snapshot(ctx context.Context) error {
 	var keys []auth.APIKey
 	entries := 0
 	f.healing = newHealing(f.cfg.Mirror)
+	f.doubt.begin(f.cfg.Mirror)
 	position, err := f.cfg.Source.Snapshot(ctx, func(e Event) error {
 		switch e.Op {
 		case Revoked:
 			entries++
-			f.put(e.Revocation, time.Now())
+			f.put(e.Revocation, time.Now(), false)
 		case KeyPut:
 			keys = append(keys, e.Key)
 		}
@@ -124,9 +147,13 @@ func (f *Feed) snapshot(ctx context.Context) error {
 }
 
 // put takes an entry that the source has.
-func (f *Feed) put(r auth.Revocation, now time.Time) {
-	f.cfg.Mirror.Put(r, now)
-	if f.healing != nil {
+func (f *Feed) put(r auth.Revocation, now time.Time, news bool) {
+	m := f.cfg.Mirror
+	if f.cfg.Mirrors != nil {
+		m = f.cfg.Mirrors.Of(r.Key())
+	}
+	m.put(r, now, news)
+	if f.healing != nil && m.knows(r) {
 		f.healing.stored.Put(r, now)
 	}
 }
@@ -137,36 +164,40 @@ func (f *Feed) apply(ctx context.Context, e Event) error {
 	f.position = e.Position
 	switch e.Op {
 	case Revoked:
-		f.put(e.Revocation, now)
+		f.put(e.Revocation, now, true)
 	case KeyPut:
 		f.cfg.Keys.Put(e.Key)
 	case KeyDeleted:
 		f.cfg.Keys.Delete(e.Key.SHA256)
 	case Current, Settling:
-		f.beat(e)
+		whole := f.beat(e)
 		f.sweep(now)
 		f.heal(ctx)
+		if whole {
+			return f.trust(ctx, e.Position, now)
+		}
 		return nil
 	}
 	f.cfg.Propagation(max(0, now.Sub(e.Time)))
 	return nil
 }
 
-// beat notes how whole the list is. One that never was whole waits for what
-// others still write back.
-func (f *Feed) beat(e Event) {
+// beat notes how whole the list is, and reports whether the source settled. One
+// that never was whole waits for what others still write back.
+func (f *Feed) beat(e Event) (whole bool) {
 	if e.Op == Settling || e.Healing && !f.cfg.Mirror.Complete() {
 		if !f.settling {
 			f.settling = true
 			f.cfg.Log.Info("revocation list: waiting for what other replicas may still know; the store is new, or was lost or replaced")
 		}
-		return
+		return false
 	}
 	f.cfg.Mirror.Current(e.Time)
 	if f.failing || f.settling {
 		f.failing, f.settling = false, false
 		f.cfg.Log.Info("revocation list: up to date again")
 	}
+	return true
 }
 
 func (f *Feed) sweep(now time.Time) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 // then blocks.
 type script struct {
 	t     *testing.T
+	mu    sync.Mutex // held over steps and calls
 	steps []step
 	calls []string // what was called, with the position
 	ended bool     // the last call returned because its context was done
@@ -31,13 +33,29 @@ type step struct {
 	runs   time.Duration // before it returns
 }
 
-func (s *script) next(call string, yield func(Event) error) step {
+func (s *script) take(call string) (now step, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls = append(s.calls, call)
 	if len(s.steps) == 0 {
+		return step{}, false
+	}
+	now = s.steps[0]
+	s.steps = s.steps[1:]
+	return now, true
+}
+
+func (s *script) left() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.steps)
+}
+
+func (s *script) next(call string, yield func(Event) error) step {
+	now, ok := s.take(call)
+	if !ok {
 		return step{}
 	}
-	now := s.steps[0]
-	s.steps = s.steps[1:]
 	for _, e := range now.events {
 		if e.Op == Current && e.Time.IsZero() {
 			e.Time = time.Now()
@@ -75,6 +93,12 @@ func (s *script) Restore(_ context.Context, entries []auth.Revocation) error {
 	return s.next(call, nil).err
 }
 
+func (s *script) Confirm(context.Context, Position, ...auth.Revocation) ([]auth.Revocation, bool, error) {
+	return nil, true, nil
+}
+
+func (s *script) Vouch(context.Context, Position, Position) error { return nil }
+
 // run lets a feed read a script until nothing moves any more and then looks at
 // what came of it.
 func run(t *testing.T, steps []step, look func(*script, FeedConfig, string)) {
@@ -96,7 +120,7 @@ func run(t *testing.T, steps []step, look func(*script, FeedConfig, string)) {
 		for range 100 {
 			time.Sleep(time.Second / 4)
 			synctest.Wait()
-			if len(s.steps) == 0 {
+			if s.left() == 0 {
 				break
 			}
 		}
@@ -117,7 +141,7 @@ func entry(id string) auth.Revocation {
 
 func key(b byte) auth.APIKey { return auth.APIKey{ID: "app", SHA256: [32]byte{b}} }
 
-func has(m *Mirror, id string) bool { return m.Revoked(entry(id).Key(), 0, time.Now().Unix()) }
+func has(m *Mirror, id string) bool { return covered(m, entry(id).Key(), 0, time.Now().Unix()) }
 
 func wantCalls(t *testing.T, s *script, want ...string) {
 	t.Helper()

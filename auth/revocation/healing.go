@@ -55,24 +55,18 @@ func (h *healing) batch(m *Mirror, now time.Time) []auth.Revocation {
 // missing appends entries in force of a shard that the other mirror lacks,
 // until there are healBatch.
 func (m *Mirror) missing(other *Mirror, shard int, entries []auth.Revocation, now time.Time) []auth.Revocation {
-	t := m.shards[shard].table.Load()
-	if t == nil {
-		return entries
-	}
 	there := other.shards[shard].table.Load()
-	for i := range *t {
-		s := &(*t)[i]
-		lo := s.lo.Load()
-		if lo == 0 {
-			continue
+	look := func(hi, lo, times uint64) bool {
+		if uint32(times) > seconds(now) && !there.covers(hi, lo, times) {
+			entries = append(entries, entryOf(hi, lo, times))
 		}
-		hi, times := s.hi.Load(), s.times.Load()
-		if uint32(times) <= seconds(now) || there.covers(hi, lo, times) {
-			continue
-		}
-		if entries = append(entries, entryOf(hi, lo, times)); len(entries) == healBatch {
-			break
-		}
+		return len(entries) < healBatch
+	}
+	if t := m.shards[shard].table.Load(); t != nil {
+		t.each(look)
+	}
+	if s := m.sieve.Load(); s != nil && len(entries) < healBatch {
+		s.answers.ofShard(shard, look)
 	}
 	return entries
 }
@@ -125,4 +119,24 @@ func (f *Feed) heal(ctx context.Context) {
 	for _, e := range entries {
 		h.stored.Put(e, time.Now())
 	}
+}
+
+// handOver writes all that the mirror knows to where the list is kept now: in
+// another number of shards, of which this process reads none. Those that do would
+// otherwise miss what it alone may know. It is done once for each time that the
+// list was begun; what fails is left for the next attempt.
+func (f *Feed) handOver(ctx context.Context, to ShardsError) {
+	if f.handed == to {
+		return
+	}
+	f.healing = newHealing(f.cfg.Mirror)
+	if f.healing != nil && f.cfg.Source.Restore(ctx, nil) != nil {
+		return
+	}
+	for f.healing != nil {
+		if f.heal(ctx); f.healing != nil && f.healing.failing {
+			return
+		}
+	}
+	f.handed = to
 }

@@ -14,8 +14,17 @@ import (
 
 var t0 = time.Unix(1_800_000_000, 0)
 
+// covered asks for an entry of a kind that is not kept apart.
+func covered(m *Mirror, key auth.RevocationKey, begun, now int64) bool {
+	return m.Covers(auth.KindSession, key, begun, now) == auth.Covered
+}
+
 func session(id any, until time.Duration) auth.Revocation {
 	return auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: fmt.Sprint(id), Until: t0.Add(until)}
+}
+
+func subject(before time.Time) auth.Revocation {
+	return auth.Revocation{Kind: auth.KindSubject, Issuer: "main", ID: "alice", Before: before, Until: t0.Add(time.Hour)}
 }
 
 func TestLayout(t *testing.T) {
@@ -30,9 +39,6 @@ func TestLayout(t *testing.T) {
 }
 
 func TestRevoked(t *testing.T) {
-	subject := func(before time.Time) auth.Revocation {
-		return auth.Revocation{Kind: auth.KindSubject, Issuer: "main", ID: "alice", Before: before, Until: t0.Add(time.Hour)}
-	}
 	for name, c := range map[string]struct {
 		entry auth.Revocation
 		begun time.Time
@@ -54,10 +60,10 @@ func TestRevoked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := NewMirror(MirrorConfig{})
 			m.Put(c.entry, t0)
-			if got := m.Revoked(c.entry.Key(), c.begun.Unix(), c.now.Unix()); got != c.want {
+			if got := covered(m, c.entry.Key(), c.begun.Unix(), c.now.Unix()); got != c.want {
 				t.Errorf("got %v", got)
 			}
-			if m.Revoked(session("another", 0).Key(), 0, t0.Unix()) {
+			if covered(m, session("another", 0).Key(), 0, t0.Unix()) {
 				t.Error("and another one too")
 			}
 		})
@@ -72,7 +78,7 @@ func TestPutMerges(t *testing.T) {
 	m.Put(at(time.Minute, time.Hour), t0)
 	m.Put(at(time.Hour, time.Minute), t0)
 	key := at(0, 0).Key()
-	if !m.Revoked(key, t0.Add(time.Hour).Unix(), t0.Add(59*time.Minute).Unix()) {
+	if !covered(m, key, t0.Add(time.Hour).Unix(), t0.Add(59*time.Minute).Unix()) {
 		t.Error("the later before and the later end do not hold together")
 	}
 	if n := m.Len()[auth.KindSubject]; n != 1 {
@@ -175,7 +181,7 @@ func compare(t *testing.T, m *Mirror, oracle map[auth.RevocationKey]auth.Revocat
 	begun := t0.Add(time.Duration(rnd.IntN(1100)) * time.Second)
 	entry, there := oracle[r.Key()]
 	want := there && entry.Until.After(now) && !begun.After(entry.Before)
-	if got := m.Revoked(r.Key(), begun.Unix(), now.Unix()); got != want {
+	if got := covered(m, r.Key(), begun.Unix(), now.Unix()); got != want {
 		t.Fatalf("got %v, want %v for %+v, begun %s, now %s", got, want, entry, begun, now)
 	}
 }
@@ -213,18 +219,18 @@ func TestReadersAndWriters(t *testing.T) {
 		done.Go(func() {
 			for i := range published {
 				for _, j := range []int{i, i / 2, i / 3} { // of the other reader's too
-					if !m.Revoked(lasting[j].Key(), 0, t0.Unix()) && j == i {
+					if !covered(m, lasting[j].Key(), 0, t0.Unix()) && j == i {
 						t.Errorf("entry %d is missing", j)
 					}
 				}
-				m.Revoked(session(fmt.Sprint("brief", i), 0).Key(), 0, t0.Unix())
+				covered(m, session(fmt.Sprint("brief", i), 0).Key(), 0, t0.Unix())
 			}
 		})
 	}
 	put.Wait()
 	done.Wait()
 	for i := range lasting {
-		if !m.Revoked(lasting[i].Key(), 0, t0.Unix()) {
+		if !covered(m, lasting[i].Key(), 0, t0.Unix()) {
 			t.Fatalf("entry %d is missing at the end", i)
 		}
 	}
@@ -291,7 +297,7 @@ func BenchmarkMirrorLookup(b *testing.B) {
 				if i++; i == len(keys) {
 					i = 0
 				}
-				if m.Revoked(keys[i], 0, now) != want {
+				if covered(m, keys[i], 0, now) != want {
 					b.Fatal("wrong answer")
 				}
 			}
@@ -382,7 +388,7 @@ func TestR18WholeKey(t *testing.T) {
 	for bit := range 128 - 3 {
 		key := r.Key()
 		key[bit/8] ^= 0x80 >> (bit % 8)
-		if m.Revoked(key, 0, t0.Unix()) {
+		if covered(m, key, 0, t0.Unix()) {
 			t.Errorf("bit %d makes no difference", bit)
 		}
 	}
@@ -421,7 +427,7 @@ func TestSlotBeingFilled(t *testing.T) {
 	s.hi.Store(hi)
 	s.times.Store(uint64(auth.Always)<<32 | uint64(t0.Add(time.Minute).Unix()))
 	m.shards[hi>>56].table.Store(&table)
-	if m.Revoked(key, 0, t0.Unix()) {
+	if covered(m, key, 0, t0.Unix()) {
 		t.Error("half an entry was found")
 	}
 }

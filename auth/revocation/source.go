@@ -50,8 +50,22 @@ func Always() time.Time { return time.Now().Add(100 * 365 * 24 * time.Hour) }
 // server keeps it: a new snapshot is needed.
 var ErrGap = errors.New("the log no longer holds the position that was followed from")
 
+// Confirmer is a source that can be asked about single entries, by mirrors that
+// do not hold all of them, and in which others note that nothing is missing.
+type Confirmer interface {
+	// Confirm returns what there is under the names that each of the entries can
+	// have, of which only the names matter. Whole says that what was there when
+	// the log was at since has not been lost, or is back as [Confirmer.Vouch] has
+	// it: so what is not there is not revoked. The source bounds the time.
+	Confirm(ctx context.Context, since Position, entries ...auth.Revocation) (there []auth.Revocation, whole bool, err error)
+	// Vouch notes that a replica which knew every entry when the log was at since
+	// has found all of them in the source as it is at now.
+	Vouch(ctx context.Context, since, now Position) error
+}
+
 // Source is where a feed reads from.
 type Source interface {
+	Confirmer
 	// Snapshot tells all there is, stored API keys first, and returns the
 	// position to follow from, which was taken before. What is written
 	// meanwhile may be told here, and is told again by Follow. An error of

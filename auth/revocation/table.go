@@ -31,8 +31,9 @@ type slot struct {
 }
 
 const (
-	kindMask = 7
-	minSlots = 8
+	kindMask  = 7
+	minSlots  = 8
+	slotBytes = 24
 )
 
 // home is where the probing for lo begins: lo's place between 0 and 2^64,
@@ -64,29 +65,39 @@ func (t table) find(hi, lo uint64) (s *slot, found bool) {
 // it takes another entry. Above two thirds the runs to probe become long.
 func (t table) full(used int) bool { return 3*(used+1) > 2*len(t) }
 
-// rebuilt returns a table of the entries still in force at now, with room for
-// half as many again, and their number by kind. It is nil when none is left.
-// Used slots take 24·9/4 = 54 bytes an entry at first and 36 when it is full.
-func (t table) rebuilt(now uint32) (table, [kindMask + 1]int32) {
+// each yields the entries until yield returns false.
+func (t table) each(yield func(hi, lo, times uint64) bool) {
+	for i := range t {
+		if lo := t[i].lo.Load(); lo != 0 && !yield(t[i].hi.Load(), lo, t[i].times.Load()) {
+			return
+		}
+	}
+}
+
+// rebuilt returns a table of the entries to be kept, with room for half as many
+// again, and their number by kind. It is nil when none is left. Used slots take
+// 24·9/4 = 54 bytes an entry at first and 36 when it is full.
+func (t table) rebuilt(keep func(lo, times uint64) bool) (table, [kindMask + 1]int32) {
 	var count [kindMask + 1]int32
 	live := 0
-	for i := range t {
-		if lo := t[i].lo.Load(); lo != 0 && uint32(t[i].times.Load()) > now {
+	t.each(func(_, lo, times uint64) bool {
+		if keep(lo, times) {
 			count[lo&kindMask]++
 			live++
 		}
-	}
+		return true
+	})
 	if live == 0 {
 		return nil, count
 	}
 	fresh := newTable(live)
-	for i := range t {
-		lo, times := t[i].lo.Load(), t[i].times.Load()
-		if lo != 0 && uint32(times) > now {
-			s, _ := fresh.find(t[i].hi.Load(), lo)
-			s.fill(t[i].hi.Load(), lo, times)
+	t.each(func(hi, lo, times uint64) bool {
+		if keep(lo, times) {
+			s, _ := fresh.find(hi, lo)
+			s.fill(hi, lo, times)
 		}
-	}
+		return true
+	})
 	return fresh, count
 }
 
@@ -130,6 +141,11 @@ func (t *table) covers(hi, lo, times uint64) bool {
 	}
 	have := s.times.Load()
 	return merge(have, times) == have
+}
+
+// timesOf packs an entry's times, as a slot has them.
+func timesOf(r auth.Revocation) uint64 {
+	return uint64(r.BeforeSeconds())<<32 | uint64(r.UntilSeconds())
 }
 
 // merge returns the times that cover what either covers.

@@ -18,7 +18,7 @@ type Exchange struct{ Request }
 // its token only would go round that.
 func (e *Engine) Exchange(ctx context.Context, x Exchange) (Grant, error) {
 	now := e.cfg.Now()
-	t, err := e.verify(x.Caller.Credentials, now)
+	t, err := e.verify(ctx, x.Caller.Credentials, now)
 	switch {
 	case err != nil:
 		return Grant{}, err

@@ -165,6 +165,7 @@ func (f *fakeStore) Revoke(_ context.Context, r auth.Revocation) error {
 type fakeList struct {
 	mu      sync.RWMutex
 	entries map[auth.RevocationKey]auth.Revocation
+	err     error // of the store, where memory is unsure
 	stale   bool
 }
 
@@ -174,11 +175,21 @@ func (l *fakeList) add(r auth.Revocation) {
 	l.entries[r.Key()] = r
 }
 
-func (l *fakeList) Revoked(key auth.RevocationKey, begun, now int64) bool {
+func (l *fakeList) Covers(_ auth.Kind, key auth.RevocationKey, begun, now int64) auth.Coverage {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	r, ok := l.entries[key]
-	return ok && begun <= int64(r.BeforeSeconds()) && now < int64(r.UntilSeconds())
+	if ok && begun <= int64(r.BeforeSeconds()) && now < int64(r.UntilSeconds()) {
+		return auth.Covered
+	}
+	return auth.NotCovered
+}
+
+func (l *fakeList) Confirm(_ context.Context, r auth.Revocation, begun, now int64) (auth.Coverage, error) {
+	if l.err != nil {
+		return auth.Unsure, l.err
+	}
+	return l.Covers(r.Kind, r.Key(), begun, now), nil
 }
 
 func (l *fakeList) Stale(time.Time) bool { return l.stale }

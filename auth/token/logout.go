@@ -15,7 +15,7 @@ type Logout struct{ Request }
 // worth nothing from then on, whichever of its tokens this is. It returns the
 // token; one that is not good is refused with what is wrong with it.
 func (e *Engine) Logout(ctx context.Context, l Logout) (*auth.Token, error) {
-	t, err := e.verify(l.Caller.Credentials, e.cfg.Now())
+	t, err := e.verify(ctx, l.Caller.Credentials, e.cfg.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,9 @@ func (e *Engine) begin(ctx context.Context, g PasswordGrant, client *party, s Se
 		return Grant{}, &Error{Reason: auth.UsersUnavailable, Err: fmt.Errorf("source %q: %w", user.Source, err)}
 	}
 	now := e.cfg.Now()
-	if s.Revoked(e.cfg.List, now) { // up to this second, or to a time to come
+	if revoked, err := s.Revoked(ctx, e.cfg.List, now); err != nil {
+		return Grant{}, down(ctx, auth.StoreUnavailable, err)
+	} else if revoked { // up to this second, or to a time to come
 		return Grant{}, &Error{Reason: auth.TokenRevoked}
 	}
 	s.Claims, s.Refreshed, s.Expires = claims, now, e.sessionEnd(s.AuthTime)

@@ -252,6 +252,10 @@ func TestLoginOfARevokedSubject(t *testing.T) {
 	f.list.add(auth.Revocation{Kind: auth.KindSubject, Issuer: "main", ID: "u1", Before: f.clock, Until: f.clock.Add(time.Hour)})
 	g, err := f.Password(ctx, PasswordGrant{Request: from("192.0.2.1"), Username: "jane@example.com", Password: password})
 	wantNothing(t, "within the second", g, err, auth.TokenRevoked)
+	f.list.err = errors.New("the store that must be asked is down")
+	g, err = f.Password(ctx, PasswordGrant{Request: from("192.0.2.1"), Username: "jane@example.com", Password: password})
+	wantNothing(t, "a list that is unsure", g, err, auth.StoreUnavailable)
+	f.list.err = nil
 	f.wait(time.Second)
 	f.login(from("192.0.2.1"))
 }

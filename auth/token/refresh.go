@@ -90,8 +90,11 @@ func (e *Engine) refreshable(ctx context.Context, presented refreshToken, asks *
 	if err := owner.may(GrantRefresh); err != nil {
 		return s, nil, err
 	}
+	revoked, err := s.Revoked(ctx, e.cfg.List, now)
 	switch {
-	case s.Revoked(e.cfg.List, now):
+	case err != nil:
+		return s, nil, down(ctx, auth.StoreUnavailable, err)
+	case revoked:
 		return s, nil, &Error{Reason: auth.GrantInvalid, Err: fmt.Errorf("session %s has been revoked", s.ID)}
 	case e.cfg.List.Stale(now):
 		return s, nil, &Error{Reason: auth.RevocationStale}

@@ -309,6 +309,9 @@ func TestRefreshOfARevokedSession(t *testing.T) {
 	f.list.stale = true
 	got, err := f.refresh(with("web", ""), g.RefreshToken)
 	wantNothing(t, "a list that is too old", got, err, auth.RevocationStale)
+	f.list.stale, f.list.err = false, errors.New("the store that must be asked is down")
+	got, err = f.refresh(with("web", ""), g.RefreshToken)
+	wantNothing(t, "a list that is unsure", got, err, auth.StoreUnavailable)
 	if f.store.rotated != 0 {
 		t.Error("the refresh token was used up")
 	}

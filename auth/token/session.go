@@ -112,11 +112,22 @@ type Revoker interface {
 
 // Revoked reports whether the list covers the session: by its id, its subject,
 // its client or its issuer. Its refresh tokens and its access tokens then are
-// worth nothing.
-func (s Session) Revoked(list auth.RevocationList, now time.Time) bool {
-	revoked := func(kind auth.Kind, scope, id string) bool {
-		return id != "" && list.Revoked(auth.NewRevocationKey(kind, scope, id), s.AuthTime.Unix(), now.Unix())
+// worth nothing. The error means that the store had to be asked and could not be
+// had.
+func (s Session) Revoked(ctx context.Context, list auth.RevocationList, now time.Time) (bool, error) {
+	for _, r := range []auth.Revocation{
+		{Kind: auth.KindSession, Issuer: s.Issuer, ID: s.ID},
+		{Kind: auth.KindSubject, Issuer: s.Issuer, ID: s.Subject},
+		{Kind: auth.KindClient, Issuer: s.Issuer, ID: s.ClientID},
+		{Kind: auth.KindIssuer, ID: s.Issuer},
+	} {
+		if r.ID == "" {
+			continue
+		}
+		c, err := list.Confirm(ctx, r, s.AuthTime.Unix(), now.Unix())
+		if err != nil || c != auth.NotCovered {
+			return c == auth.Covered, err
+		}
 	}
-	return revoked(auth.KindSession, s.Issuer, s.ID) || revoked(auth.KindSubject, s.Issuer, s.Subject) ||
-		revoked(auth.KindClient, s.Issuer, s.ClientID) || revoked(auth.KindIssuer, "", s.Issuer)
+	return false, nil
 }

@@ -3,6 +3,7 @@ package users
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type HTTPConfig struct {
 	// keeps what was said at the login.
 	LookupURL string
 	Timeout   time.Duration // of one answer, connecting included
+	TLS       *tls.Config   // whom to believe; nil: the system's authorities
 }
 
 // HTTP is a service that checks passwords.
@@ -62,6 +64,7 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 			MaxConnsPerHost:        64,
 			IdleConnTimeout:        time.Minute,
 			MaxResponseHeaderBytes: maxAnswerBytes,
+			TLSClientConfig:        cfg.TLS,
 			DisableCompression:     true,
 			ForceAttemptHTTP2:      true,
 		},

@@ -2,9 +2,12 @@ package users
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -214,6 +217,27 @@ func TestNewHTTP(t *testing.T) {
 		change(&cfg)
 		if _, err := NewHTTP(cfg); (err == nil) != (name == "") {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// A private authority is believed where it is named, and nowhere else.
+func TestHTTPPrivateAuthority(t *testing.T) {
+	s := &service{status: http.StatusOK, answer: `{"id":"u1"}`}
+	server := httptest.NewUnstartedServer(s)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	for _, believed := range []*tls.Config{{RootCAs: roots}, nil} {
+		h, err := NewHTTP(HTTPConfig{Name: "service", URL: server.URL, Timeout: 10 * time.Second, TLS: believed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Close)
+		if _, err := h.login(t.Context(), "a", "b"); (err == nil) != (believed != nil) {
+			t.Errorf("%t: %v", believed != nil, err)
 		}
 	}
 }

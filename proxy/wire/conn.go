@@ -14,12 +14,12 @@ type stage uint8
 
 // What is to be read next.
 const (
-	stageHead     stage = iota
-	stageLength         // a body of known length
-	stageChunks         // a body in chunks
-	stageRefused        // nothing: the head was at fault
-	stageBroken         // nothing: the body was at fault
-	stageHijacked       // not HTTP any more
+	stageHead    stage = iota
+	stageLength        // a body of known length
+	stageChunks        // a body in chunks
+	stageRefused       // nothing: the head was at fault
+	stageBroken        // nothing: the body was at fault
+	stagePassed        // not HTTP/1 any more: a WebSocket, or HTTP/2
 )
 
 // standIn is the request that net/http is given for one at fault.
@@ -47,8 +47,10 @@ type Conn struct {
 	ready   int    // bytes kept in the input that are a checked head
 	standIn string // what is left of it to hand out
 
-	fault    atomic.Pointer[Fault]
-	lingered atomic.Bool
+	fault     atomic.Pointer[Fault]
+	lingered  atomic.Bool
+	brokenOff atomic.Bool // see BreakOff
+	abandoned atomic.Bool // see Abandon
 }
 
 func (c *Conn) wire() *Conn { return c }
@@ -58,6 +60,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	switch {
 	case len(p) == 0:
 		return 0, nil
+	case c.abandoned.Load():
+		return 0, io.EOF
 	case c.ready > 0:
 		n, err := c.in.take(p[:min(len(p), c.ready)])
 		c.ready -= n
@@ -66,7 +70,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return c.readStandIn(p)
 	case c.stage == stageBroken:
 		return 0, c.fault.Load()
-	case c.stage == stageHijacked:
+	case c.stage == stagePassed:
 		return c.in.take(p)
 	case c.stage == stageLength:
 		n, err := c.in.take(p[:min(int64(len(p)), c.left)])
@@ -104,7 +108,7 @@ func (c *Conn) readHead(p []byte) (int, error) {
 		c.Conn.SetReadDeadline(c.firstBy)
 		c.firstBy = time.Time{}
 	}
-	h := head{max: c.limits.MaxHeaderBytes}
+	h := head{max: c.limits.MaxHeaderBytes, preface: timed && c.limits.H2C} // a connection begins once
 	if c.in.len() == 0 {
 		n, err := c.Conn.Read(p)
 		if n == 0 {
@@ -158,6 +162,9 @@ func (c *Conn) readSlowHead(p []byte, h *head, timed bool) (int, error) {
 // begin says what follows a head.
 func (c *Conn) begin(h *head) {
 	switch {
+	case h.http2:
+		c.stage = stagePassed
+		c.Conn.SetReadDeadline(time.Time{})
 	case h.codings > 0:
 		c.stage, c.chunks = stageChunks, chunks{}
 	case h.length > 0:
@@ -215,14 +222,31 @@ func (c *Conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Close closes the connection; after a fault it lingers, once.
+// Close closes the connection; when there may be more to come that nobody reads
+// it lingers, once.
 func (c *Conn) Close() error {
-	if c.fault.Load() != nil && !c.lingered.Swap(true) {
+	if c.brokenOff.Load() {
+		return c.reset()
+	}
+	if (c.fault.Load() != nil || c.abandoned.Load()) && !c.lingered.Swap(true) {
 		c.CloseWrite()
 		c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
 		io.CopyN(io.Discard, c.Conn, lingerBytes)
 	}
 	return c.Conn.Close()
+}
+
+// reset closes the connection so that the client sees a failure: by a reset,
+// and with TLS without the alert that ends it in order (RFC 8446 §6.1).
+func (c *Conn) reset() error {
+	raw := c.Conn
+	if secure, ok := raw.(*tls.Conn); ok {
+		raw = secure.NetConn()
+	}
+	if l, ok := raw.(interface{ SetLinger(seconds int) error }); ok {
+		l.SetLinger(0)
+	}
+	return raw.Close()
 }
 
 // tlsConn is a Conn over TLS. A plain one must not have the method, by which

@@ -71,7 +71,7 @@ func strictRequest(s string) (req seen, rest string, ok bool) {
 	}
 	host, te, cl := req.Header["Host"], req.Header["Transfer-Encoding"], req.Header["Content-Length"]
 	switch {
-	case len(host) > 1, len(host) == 0 && (m[5] == "1" || m[3] != ""), len(host) == 1 && !hostForm.MatchString(host[0]):
+	case len(host) > 1, len(host) == 0 && (m[5] == "1" || m[3] != ""), len(host) == 1 && (!hostForm.MatchString(host[0]) || strings.Contains(host[0], "..")):
 		return req, "", false
 	case m[3] != "" && !strings.EqualFold(bytesOf(m[3]), host[0]):
 		return req, "", false

@@ -149,5 +149,10 @@ func validHost[T text](host T) bool {
 		ip, err := netip.ParseAddr(string(host[1 : end-1]))
 		return err == nil && ip.Is6() && ip.Zone() == ""
 	}
+	for i := 1; i < end; i++ {
+		if host[i-1] == '.' && host[i] == '.' { // no name has an empty part, and nginx refuses it
+			return false
+		}
+	}
 	return all(host[:end], inHost)
 }

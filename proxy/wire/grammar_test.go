@@ -10,7 +10,7 @@ import (
 func TestValidHost(t *testing.T) {
 	for host, want := range map[string]bool{
 		"example.com": true, "example.com:80": true, "a1": true, "123": true, "10.0.0.1": true, "10.0.0.1:65535": true,
-		"[::1]": true, "[2001:db8::1]:443": true,
+		"[::1]": true, "[2001:db8::1]:443": true, "a.": true, "a_b.c": true, "a..b": false, "a..": false, "a..b:80": false,
 		"": false, ":80": false, "a:": false, "a:123456": false, "a:b": false, "a@b": false, "a b": false, "a/b": false,
 		"::1": false, "[::1": false, "::1]": false, "[::1x": false, "x::1]": false, "[]": false, "[1.2.3.4]": false, "[::1%eth0]": false, "[x]": false,
 	} {

@@ -18,6 +18,8 @@ type head struct {
 	cut     bool // the line just finished is not to be handed out
 	done    bool
 
+	preface   bool // HTTP/2's will do in place of a head
+	http2     bool // it is, or begins as, that preface
 	http10    bool
 	authority string // of an absolute-form target
 	hosts     int
@@ -79,6 +81,8 @@ func (h *head) line(line []byte) *Fault {
 	}
 	h.lines++
 	switch {
+	case h.lines == 1 && h.preface && !h.blank && string(line) == preface[0], h.http2:
+		return h.prefaceLine(line)
 	case h.lines == 1:
 		return h.requestLine(line)
 	case n == 0:
@@ -88,6 +92,17 @@ func (h *head) line(line []byte) *Fault {
 		return headTooLarge("the header has too many lines")
 	}
 	return h.field(line)
+}
+
+// preface is what an HTTP/2 connection begins with (RFC 9113 §3.4), by lines.
+var preface = [...]string{"PRI * HTTP/2.0", "", "SM", ""}
+
+func (h *head) prefaceLine(line []byte) *Fault {
+	if string(line) != preface[h.lines-1] {
+		return malformed("the HTTP/2 preface is not whole")
+	}
+	h.http2, h.done = true, h.lines == len(preface)
+	return nil
 }
 
 func (h *head) requestLine(line []byte) *Fault {

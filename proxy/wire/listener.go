@@ -17,7 +17,8 @@ type Config struct {
 	ReadHeaderTimeout time.Duration // from the connection's first moment (before TLS), later from a request's first byte, to the end of its header
 	MaxConnections    int           // open at once; more wait in the kernel's queue. 0: no limit
 	TLS               *tls.Config   // nil: plain TCP. Without NextProtos it offers HTTP/2
-	Log               *slog.Logger  // accepts that failed (Warn), handshakes that failed (Debug)
+	H2C               bool          // a plain connection may begin with HTTP/2's preface; the http.Server must take it too
+	Log               *slog.Logger  // accepts that failed and limits that were met (Warn), handshakes that failed (Debug)
 }
 
 // Listener accepts connections whose requests are checked.
@@ -26,6 +27,7 @@ type Listener struct {
 	cfg     Config
 	buffers sync.Pool     // of *bytes.Buffer
 	slots   chan struct{} // one for each open connection; nil: no limit
+	full    time.Time     // when it was last logged that there is none left; of the one goroutine that accepts
 	start   sync.Once
 	shaken  chan net.Conn // connections after their TLS handshake
 	ctx     context.Context
@@ -97,12 +99,8 @@ func (l *Listener) conn(c net.Conn, accepted time.Time) *Conn {
 // closed; any other failure, such as too many open files, passes or is for
 // people to see: it tries again.
 func (l *Listener) accept() (net.Conn, error) {
-	if l.slots != nil {
-		select {
-		case l.slots <- struct{}{}:
-		case <-l.ctx.Done():
-			return nil, net.ErrClosed
-		}
+	if l.slots != nil && !l.takeSlot() {
+		return nil, net.ErrClosed
 	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		raw, err := l.Listener.Accept()
@@ -118,6 +116,26 @@ func (l *Listener) accept() (net.Conn, error) {
 		case <-l.ctx.Done():
 			return nil, net.ErrClosed
 		}
+	}
+}
+
+// takeSlot waits for a slot; false: the listener was closed. A limit that is
+// met is for people to see, but not each time that it is.
+func (l *Listener) takeSlot() bool {
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	default:
+	}
+	if now := time.Now(); now.Sub(l.full) >= time.Minute {
+		l.full = now
+		l.cfg.Log.Warn("all connections that server.max_connections allows are open; more wait until one ends", "max_connections", l.cfg.MaxConnections)
+	}
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	case <-l.ctx.Done():
+		return false
 	}
 }
 
@@ -179,6 +197,13 @@ func (c *slotConn) Close() error {
 func (c *slotConn) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+func (c *slotConn) SetLinger(seconds int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(seconds int) error }); ok {
+		return l.SetLinger(seconds)
 	}
 	return errors.ErrUnsupported
 }

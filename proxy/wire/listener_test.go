@@ -338,6 +338,8 @@ func TestD01Slowloris(t *testing.T) {
 func TestD04MaxConnections(t *testing.T) {
 	cfg := testConfig
 	cfg.MaxConnections = 2
+	logged := make(lines, 10)
+	cfg.Log = slog.New(slog.NewTextHandler(logged, nil))
 	var h recorder
 	addr := serve(t, cfg, &h)
 	one, two, three := dial(t, addr), dial(t, addr), dial(t, addr)
@@ -352,6 +354,9 @@ func TestD04MaxConnections(t *testing.T) {
 	}
 	three.SetReadDeadline(time.Now().Add(20 * time.Second))
 	three.r.Reset(three.Conn)
+	if line := <-logged; !strings.Contains(line, "level=WARN") || !strings.Contains(line, "max_connections=2") {
+		t.Errorf("the limit was met, and the log says %s", line)
+	}
 	one.Close()
 	three.echo()
 	two.send("GET /# HTTP/1.1\r\n\r\n") // lingers, but not for ever, and frees its slot
@@ -360,6 +365,17 @@ func TestD04MaxConnections(t *testing.T) {
 	four := dial(t, addr)
 	four.send(get + "\r\n")
 	four.echo()
+	if len(logged) > 0 {
+		t.Errorf("the limit was met again within a minute, and the log says %s", <-logged)
+	}
+}
+
+// lines is a log that can be waited for.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
 
 // failing fails to accept as a process does that is out of files.

@@ -10,7 +10,7 @@ import (
 // it came; any other, such as one of HTTP/2, is checked here as far as net/http
 // left something to see.
 func CheckRequest(r *http.Request) *Fault {
-	if _, ok := r.Context().Value(connKey{}).(*Conn); ok {
+	if _, ok := r.Context().Value(connKey{}).(*Conn); ok && r.ProtoMajor != 2 {
 		return FaultOf(r.Context())
 	}
 	if r.ProtoMajor != 1 && r.ProtoMajor != 2 {

@@ -7,8 +7,10 @@
 // followed byte by byte. When a request is at fault, net/http is given a
 // stand-in for it, and the handler learns by [FaultOf] what to answer; so a
 // malformed request gets its answer, log line and metric on the ordinary way,
-// and its connection is closed. HTTP/2 comes without the byte stage;
-// [CheckRequest] checks what is left to check there.
+// and its connection is closed. HTTP/2 comes without the byte stage, over TLS or,
+// with [Config.H2C], behind its preface: its frames say how long they are, which
+// leaves nothing to be read in two ways. [CheckRequest] checks what is left to
+// check there.
 //
 // Some of what RFC 9112 lets a server accept is refused, because whoever
 // stands in front of us or behind may read it otherwise: a bare LF as line end,
@@ -47,7 +49,26 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 // when no read is under way.
 func ConnState(c net.Conn, state http.ConnState) {
 	if w, ok := c.(interface{ wire() *Conn }); ok && state == http.StateHijacked {
-		w.wire().stage = stageHijacked
+		w.wire().stage = stagePassed
+	}
+}
+
+// BreakOff has the connection of this context end by a reset. It is for answers
+// that broke off and whose end is that of their connection (HTTP/1.0 without a
+// Content-Length, RFC 9112 §6.3): any other end would say that all of it came.
+func BreakOff(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*Conn); ok {
+		c.brokenOff.Store(true)
+	}
+}
+
+// Abandon has the connection of this context end behind its answer: the rest of
+// the request's body will not be read. With full duplex net/http would go on to
+// the next request also when it had to cut a read of the body short, and take
+// what is left of the body for that request.
+func Abandon(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*Conn); ok {
+		c.abandoned.Store(true)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,22 +16,22 @@ import (
 
 var errEnough = errors.New("enough")
 
-// Position returns where to follow from.
+// Position returns where to follow the first shard from.
 func Position(t testing.TB, s *store.Store) revocation.Position {
 	t.Helper()
-	at, err := s.Snapshot(t.Context(), func(revocation.Event) error { return nil })
+	at, err := s.Sources()[0].Snapshot(t.Context(), func(revocation.Event) error { return nil })
 	check(t, err)
 	return at
 }
 
-// Collect follows until n events other than Current have come, or, for n = 0,
+// Collect follows the first shard until n events other than Current have come, or, for n = 0,
 // until it hears how whole the list is.
 func Collect(t testing.TB, s *store.Store, from revocation.Position, n int) []revocation.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var events []revocation.Event
-	err := s.Follow(ctx, from, func(e revocation.Event) error {
+	err := s.Sources()[0].Follow(ctx, from, func(e revocation.Event) error {
 		if !beat(e) {
 			events = append(events, e)
 		}
@@ -52,9 +53,9 @@ func Collect(t testing.TB, s *store.Store, from revocation.Position, n int) []re
 func beat(e revocation.Event) bool { return e.Op == revocation.Current || e.Op == revocation.Settling }
 
 func follow(t *testing.T, s *store.Store) {
-	check(t, s.Revoke(t.Context(), Session("before")))
+	check(t, s.Revoke(t.Context(), near(s, "before")))
 	from := Position(t, s)
-	r, k := Session("after"), auth.APIKey{ID: "app", SHA256: [32]byte{1, 2, 3}, Routes: []string{"orders"}}
+	r, k := near(s, "after"), auth.APIKey{ID: "app", SHA256: [32]byte{1, 2, 3}, Routes: []string{"orders"}}
 	began := time.Now()
 	check(t, s.Revoke(t.Context(), r))
 	check(t, s.PutAPIKey(t.Context(), k))
@@ -86,20 +87,20 @@ func follow(t *testing.T, s *store.Store) {
 func followFrom(t *testing.T, s *store.Store) {
 	from := Position(t, s)
 	for i := range 5 {
-		check(t, s.Revoke(t.Context(), Session(fmt.Sprint(i))))
+		check(t, s.Revoke(t.Context(), near(s, fmt.Sprint(i))))
 	}
 	for i := range 5 {
 		e := Collect(t, s, from, 5-i)
 		equal(t, len(e), 5-i)
-		equal(t, e[0].Revocation.ID, fmt.Sprint(i))
+		equal(t, e[0].Revocation, near(s, fmt.Sprint(i)))
 		from = e[0].Position
 	}
 	equal(t, len(Collect(t, s, from, 0)), 0)
 
 	from = Position(t, s)
-	check(t, s.Revoke(t.Context(), Session("once")))
+	check(t, s.Revoke(t.Context(), near(s, "once")))
 	told, rounds := 0, 0
-	err := s.Follow(t.Context(), from, func(e revocation.Event) error {
+	err := s.Sources()[0].Follow(t.Context(), from, func(e revocation.Event) error {
 		if !beat(e) {
 			told++
 		} else if rounds++; rounds == 3 {
@@ -120,7 +121,7 @@ func followConcurrent(t *testing.T, s *store.Store) {
 	for w := range writers {
 		go func() {
 			for i := range each {
-				if err := s.Revoke(t.Context(), Session(fmt.Sprintf("%d/%d", w, i))); err != nil {
+				if err := s.Revoke(t.Context(), near(s, fmt.Sprintf("%d/%d", w, i))); err != nil {
 					done <- err
 					return
 				}
@@ -130,10 +131,10 @@ func followConcurrent(t *testing.T, s *store.Store) {
 	}
 	for range 2 {
 		seen := map[string]bool{}
-		at, err := s.Snapshot(t.Context(), func(e revocation.Event) error { seen[e.Revocation.ID] = true; return nil })
+		at, err := s.Sources()[0].Snapshot(t.Context(), func(e revocation.Event) error { seen[e.Revocation.ID] = true; return nil })
 		check(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err = s.Follow(ctx, at, func(e revocation.Event) error {
+		err = s.Sources()[0].Follow(ctx, at, func(e revocation.Event) error {
 			if e.Op == revocation.Revoked {
 				seen[e.Revocation.ID] = true
 			}
@@ -154,7 +155,7 @@ func followConcurrent(t *testing.T, s *store.Store) {
 
 func gap(t *testing.T, s *store.Store) {
 	for _, from := range []revocation.Position{"", "x", "another 1", "another run 1-1", Position(t, s) + "9"} {
-		err := s.Follow(t.Context(), from, func(revocation.Event) error { return nil })
+		err := s.Sources()[0].Follow(t.Context(), from, func(revocation.Event) error { return nil })
 		if !errors.Is(err, revocation.ErrGap) {
 			t.Errorf("from %q: got %v, want ErrGap", from, err)
 		}
@@ -163,9 +164,9 @@ func gap(t *testing.T, s *store.Store) {
 
 func yieldError(t *testing.T, s *store.Store) {
 	check(t, s.PutAPIKey(t.Context(), auth.APIKey{ID: "app"}))
-	check(t, s.Revoke(t.Context(), Session("s")))
+	check(t, s.Revoke(t.Context(), near(s, "s")))
 	stop := func(revocation.Event) error { return errEnough }
-	_, err := s.Snapshot(t.Context(), stop)
+	_, err := s.Sources()[0].Snapshot(t.Context(), stop)
 	if !errors.Is(err, errEnough) || errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("snapshot: %v", err)
 	}
@@ -173,44 +174,52 @@ func yieldError(t *testing.T, s *store.Store) {
 		t.Errorf("revocations: %v", err)
 	}
 	from := Position(t, s)
-	if err := s.Follow(t.Context(), from, stop); !errors.Is(err, errEnough) {
+	if err := s.Sources()[0].Follow(t.Context(), from, stop); !errors.Is(err, errEnough) {
 		t.Errorf("follow: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = s.Follow(ctx, from, func(revocation.Event) error { cancel(); return nil })
+	err = s.Sources()[0].Follow(ctx, from, func(revocation.Event) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("follow until cancelled: %v", err)
 	}
-	if _, err := s.Snapshot(ctx, func(revocation.Event) error { return nil }); !errors.Is(err, context.Canceled) {
+	if _, err := s.Sources()[0].Snapshot(ctx, func(revocation.Event) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("snapshot when cancelled: %v", err)
 	}
 }
 
-// feed has a mirror follow the store.
+// feed has a list follow the store, whatever number of shards that has.
 func feed(t *testing.T, s *store.Store) {
-	check(t, s.Revoke(t.Context(), Session("early")))
+	const n = 40
 	check(t, s.PutAPIKey(t.Context(), auth.APIKey{ID: "app", SHA256: [32]byte{1}}))
-	m, keys := revocation.NewMirror(revocation.MirrorConfig{MaxStaleness: patience}), &auth.StoredAPIKeys{}
-	f, err := revocation.NewFeed(revocation.FeedConfig{
-		Source: s, Mirror: m, Keys: keys, Log: slog.New(slog.DiscardHandler),
-	})
-	check(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- f.Run(ctx) }()
-	has := func(id string) func() bool {
-		return func() bool { return m.Revoked(Session(id).Key(), 0, time.Now().Unix()) }
+	names := func(which string) (all []string) {
+		for i := range n {
+			all = append(all, fmt.Sprint(which, i))
+		}
+		return all
+	}
+	for _, id := range names("early") {
+		check(t, s.Revoke(t.Context(), Session(id)))
+	}
+	keys := &auth.StoredAPIKeys{}
+	m, stop := feedAll(t, s, keys, slog.New(slog.DiscardHandler))
+	defer stop()
+	has := func(ids []string) bool {
+		return !slices.ContainsFunc(ids, func(id string) bool {
+			return m.Covers(auth.KindSession, Session(id).Key(), 0, time.Now().Unix()) != auth.Covered
+		})
 	}
 	Until(t, "the list is whole", m.Complete)
-	equal(t, has("early")(), true)
+	equal(t, has(names("early")), true)
 	equal(t, len(keys.All()), 1)
-	check(t, s.Revoke(t.Context(), Session("late")))
-	Until(t, "a revocation comes", has("late"))
+	for _, id := range names("late") {
+		check(t, s.Revoke(t.Context(), Session(id)))
+	}
+	Until(t, "revocations come", func() bool { return has(names("late")) })
+	equal(t, m.Len()[auth.KindSession], 2*n)
+	equal(t, len(Revocations(t, s)), 2*n)
 	check(t, s.DeleteAPIKey(t.Context(), [32]byte{1}))
 	Until(t, "a key goes", func() bool { return len(keys.All()) == 0 })
 	equal(t, m.Stale(time.Now()), false)
-	cancel()
-	check(t, <-ended)
 }
 
 // Until waits for something to become true that nothing announces.

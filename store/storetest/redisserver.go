@@ -26,7 +26,11 @@ type Redis struct {
 	dir  string
 	file []string // of configuration, if any; it must come first
 	args []string
+	env  []string // added to ours
+	bus  string   // port of a cluster's node by which the others reach it
 	cmd  *exec.Cmd
+	// login is what [Redis.Do] says to AUTH, if anything.
+	login []string
 }
 
 // StartRedis starts a redis-server without persistence on a free port; args
@@ -47,13 +51,7 @@ func StartSentinel(t testing.TB, lines ...string) *Redis {
 
 func start(t testing.TB, r *Redis) *Redis {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		missing := "redis-server is missing: apt-get install redis-server"
-		if os.Getenv(RequireServices) != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	need(t, "redis-server", "redis-server")
 	t.Cleanup(r.Kill)
 	for range 5 { // another process may take the port first
 		r.Addr = freeAddress(t)
@@ -64,6 +62,19 @@ func start(t testing.TB, r *Redis) *Redis {
 	}
 	t.Fatal("redis-server does not start")
 	return nil
+}
+
+// need skips a test without a program, or fails it where all must be there.
+func need(t testing.TB, program, pkg string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	missing := program + " is missing: apt-get install " + pkg
+	if os.Getenv(RequireServices) != "" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
 }
 
 func freeAddress(t testing.TB) string {
@@ -83,6 +94,7 @@ func (r *Redis) start() error {
 	_, port, _ := net.SplitHostPort(r.Addr)
 	r.cmd = exec.Command("redis-server", slices.Concat(r.file,
 		[]string{"--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--loglevel", "warning"}, r.args)...)
+	r.cmd.Env = append(os.Environ(), r.env...)
 	if err := r.cmd.Start(); err != nil {
 		return err
 	}
@@ -121,6 +133,9 @@ func (r *Redis) Signal(t testing.TB, s os.Signal) {
 	check(t, r.cmd.Process.Signal(s))
 }
 
+// Login has Do log in as a user, or with a password alone, or not at all.
+func (r *Redis) Login(as ...string) { r.login = as }
+
 // Do sends a command and returns a string, status or number of the reply as it
 // is, and an array line by line.
 func (r *Redis) Do(t testing.TB, args ...string) string {
@@ -132,13 +147,26 @@ func (r *Redis) Do(t testing.TB, args ...string) string {
 	return s
 }
 
+// Try is Do where an error is expected.
+func (r *Redis) Try(args ...string) (string, error) { return r.do(args...) }
+
 func (r *Redis) do(args ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", r.Addr, time.Second)
+	conn, err := net.DialTimeout("tcp", r.Addr, patience)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
+	in := bufio.NewReader(conn)
+	if len(r.login) > 0 {
+		if _, err := ask(conn, in, append([]string{"AUTH"}, r.login...)); err != nil {
+			return "", err
+		}
+	}
+	return ask(conn, in, args)
+}
+
+func ask(conn net.Conn, in *bufio.Reader, args []string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(args))
 	for _, a := range args {
@@ -147,7 +175,7 @@ func (r *Redis) do(args ...string) (string, error) {
 	if _, err := io.WriteString(conn, b.String()); err != nil {
 		return "", err
 	}
-	return reply(bufio.NewReader(conn))
+	return reply(in)
 }
 
 // reply reads one reply of the Redis protocol, version 2.

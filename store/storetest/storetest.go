@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(*testing.T) *store.Store) {
 		"feed":              feed,
 		"restore":           restore,
 		"restore API keys":  restoreAPIKey,
+		"confirm":           confirm,
 
 		"sessions":         sessions,
 		"session list":     sessionList,
@@ -53,6 +54,7 @@ func Run(t *testing.T, open func(*testing.T) *store.Store) {
 		"A03 limits":          limits,
 		"A03 invalid limits":  limitsInvalid,
 		"A03 parallel limits": limitsParallel,
+		"A03 shorter limits":  limitsShorter,
 
 		"key rings":          keyrings,
 		"parallel key rings": keyringParallel,
@@ -67,6 +69,17 @@ func Second(t time.Time) time.Time { return t.Truncate(time.Second).UTC() }
 // Session returns an entry of kind sid that ends in an hour.
 func Session(id string) auth.Revocation {
 	return auth.Revocation{Kind: auth.KindSession, Issuer: "main", ID: id, Until: Second(time.Now().Add(time.Hour))}
+}
+
+// near returns an entry of kind sid that is in the first shard, in whose log
+// the API keys are too. With one shard its id is as it was asked for.
+func near(s *store.Store, id string) auth.Revocation {
+	for {
+		if r := Session(id); revocation.ShardOf(r.Key(), len(s.Sources())) == 0 {
+			return r
+		}
+		id += "'"
+	}
 }
 
 // Revocations returns the list, sorted.
@@ -100,7 +113,7 @@ func empty(t *testing.T, s *store.Store) {
 	keys, err := s.APIKeys(t.Context())
 	check(t, err)
 	equal(t, len(keys), 0)
-	at, err := s.Snapshot(t.Context(), func(e revocation.Event) error { return fmt.Errorf("an event: %+v", e) })
+	at, err := s.Sources()[0].Snapshot(t.Context(), func(e revocation.Event) error { return fmt.Errorf("an event: %+v", e) })
 	check(t, err)
 	if at == "" {
 		t.Fatal("no position to follow an empty store from")

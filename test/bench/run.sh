@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Compares gatehouse with a bare httputil.ReverseProxy: test/bench/run.sh
+# Records what the compiler is told to make fast: test/bench/run.sh profile FILE
 #
 # One process each, the same load, rounds in turn. The figure is the CPU time of
 # the proxy's process for one request, from /proc: it suffers less from other
@@ -44,6 +45,19 @@ start() { # start NAME PORT COMMAND...: its process id goes to the variable NAME
   return 1
 }
 start upstream 18091 "${other_core[@]}" "$cache/upstream" -listen 127.0.0.1:18091
+load() { # load PORT LASTING: a line of JSON
+  GOMAXPROCS=1 "${other_core[@]}" "$cache/load" -target "127.0.0.1:$1" -for "$2" -connections "$CONNECTIONS" \
+    -api-key-file "$cache/api.key" -token-file "$cache/token"
+}
+
+if [ "${1:-}" = profile ]; then
+  go build -trimpath -o "$cache/profile" ./profile
+  start profiled 18092 "${proxy_core[@]}" "$cache/profile" "$2" serve --config gateway.yaml
+  load 18092 "$((ROUNDS * SECONDS_EACH))s"
+  kill "$profiled" && wait "$profiled"
+  exit
+fi
+
 start floor 18090 "${proxy_core[@]}" "$cache/floor" -listen 127.0.0.1:18090
 start gatehouse 18092 env GATEHOUSE_LOG_ACCESS=false "${proxy_core[@]}" "$cache/gatehouse" serve --config gateway.yaml
 start logging 18094 env GATEHOUSE_LOG_ACCESS=true GATEHOUSE_SERVER_LISTEN=127.0.0.1:18094 GATEHOUSE_ADMIN_LISTEN=127.0.0.1:18095 \
@@ -60,8 +74,7 @@ tick_ns=$((1000000000 / $(getconf CLK_TCK)))
 round() { # round NAME PORT LASTING: nanoseconds of CPU for one request
   local pid=${!1} before out requests
   before=$(ticks "$pid")
-  out=$(GOMAXPROCS=1 "${other_core[@]}" "$cache/load" -target "127.0.0.1:$2" -for "$3" -connections "$CONNECTIONS" \
-    -api-key-file "$cache/api.key" -token-file "$cache/token")
+  out=$(load "$2" "$3")
   requests=${out#*:} requests=${requests%%,*}
   case $out in *'"not_200":0}') ;; *)
     echo "$1: $out" >&2

@@ -29,6 +29,7 @@ func environmentOf(w *world) []string {
 var series = map[string]string{
 	"gatehouse_requests_total": "method route status", "gatehouse_request_duration_seconds": "route", "gatehouse_auth_decisions_total": "reason result route",
 	"gatehouse_upstream_duration_seconds": "route", "gatehouse_renewals_total": "issuer result", "gatehouse_revocations": "kind", "gatehouse_revocation_age_seconds": "",
+	"gatehouse_revocation_filter_bits": "", "gatehouse_revocation_confirmations_total": "result",
 	"gatehouse_revocation_propagation_seconds": "", "gatehouse_store_up": "", "gatehouse_store_duration_seconds": "operation", "gatehouse_config_reload_success": "",
 	"gatehouse_config_reloaded_timestamp_seconds": "", "gatehouse_issuer_keys": "issuer", "gatehouse_issuer_keys_age_seconds": "issuer", "gatehouse_issuer_keys_skipped": "issuer", "gatehouse_refresh_replays_total": "",
 	"gatehouse_log_lines_dropped_total": "", "gatehouse_build_info": "commit go version",

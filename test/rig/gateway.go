@@ -24,6 +24,8 @@ type Config struct {
 	YAML  string            // gateway.yaml
 	Files map[string]string // further files of its folder, by name
 	Env   map[string]string // what `${NAME}` in the YAML stands for
+	// Program is another build of the program; empty: the one that Run built.
+	Program string
 }
 
 // Gateway is a running `gatehouse serve`.
@@ -49,13 +51,16 @@ func New(folder string, cfg Config) (*Gateway, error) {
 			return nil, err
 		}
 	}
-	return launch(folder, cfg.Env)
+	return launch(folder, cfg)
 }
 
-func launch(folder string, env map[string]string) (*Gateway, error) {
+func launch(folder string, cfg Config) (*Gateway, error) {
 	g := &Gateway{Folder: folder, Log: newLog(), cmd: Command(folder, "serve"), exited: make(chan struct{})}
+	if cfg.Program != "" {
+		g.cmd.Path = cfg.Program
+	}
 	g.cmd.Env = os.Environ()
-	for name, value := range env {
+	for name, value := range cfg.Env {
 		g.cmd.Env = append(g.cmd.Env, name+"="+value)
 	}
 	stderr, err := g.cmd.StderrPipe()

@@ -12,9 +12,8 @@ import (
 	"testing"
 )
 
-// rows are the kinds of attack on this part of the program, and how many of
-// each are known.
-var rows = map[string]int{"J": 36, "T": 14, "K": 11, "H": 16, "P": 20, "S": 12, "R": 25, "A": 18, "Q": 10, "L": 9, "C": 11, "M": 4, "G": 4, "X": 3}
+// rows are the kinds of attack, and how many of each are known.
+var rows = map[string]int{"J": 36, "T": 14, "K": 11, "H": 16, "P": 20, "S": 12, "R": 25, "A": 18, "Q": 10, "L": 9, "D": 16, "C": 11, "M": 4, "G": 4, "X": 3}
 
 const root = "../.."
 

@@ -120,7 +120,7 @@ func TestP11P12Hosts(t *testing.T) {
 	w.refused(t,
 		try{"another host", at("evil.example", "/hosted/"), 404, "route_not_found"},
 		try{"a host behind", at("tenant.example.evil.example", "/hosted/"), 404, "route_not_found"},
-		try{"two dots", at("tenant.example..", "/hosted/"), 404, "route_not_found"},
+		try{"two dots", at("tenant.example..", "/hosted/"), 400, "request_malformed"},
 		try{"target against Host", at("gw.example", "http://tenant.example/hosted/"), 400, "request_malformed"},
 		try{"Host against target", at("tenant.example", "http://evil.example/hosted/"), 400, "request_malformed"},
 		try{"user info", at("tenant.example", "http://tenant.example@evil.example/hosted/"), 400, "request_malformed"},

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// selfSigned is a client's certificate and its own authority.
+func selfSigned(t *testing.T) *x509.Certificate {
+	t.Helper()
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))))
+}
+
+// A stream that was let in by a certificate ends with it: when it expires, when
+// its authority is taken out, and when the route asks for another.
+func TestP17StreamsEndWithTheirCertificate(t *testing.T) {
+	leaf := selfSigned(t)
+	authority := x509.NewCertPool()
+	authority.AddCert(leaf)
+	rule := []auth.CertificateRule{{}}
+	for name, change := range map[string]func(s *StateConfig, now *time.Time){
+		"expired":   func(_ *StateConfig, now *time.Time) { *now = leaf.NotAfter.Add(time.Second) },
+		"authority": func(s *StateConfig, _ *time.Time) { s.ClientCAs = x509.NewCertPool() },
+		"rule": func(s *StateConfig, _ *time.Time) {
+			s.Routes[0].Policy.Certificates = []auth.CertificateRule{{Subject: "CN=other"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, func(s *setup) {
+				s.routes = []*Route{route("all", "/", auth.None)}
+				s.routes[0].Policy.Certificates = rule
+				s.state.ClientCAs = authority
+				s.upstream = func(w http.ResponseWriter, r *http.Request) {
+					_ = http.NewResponseController(w).Flush()
+					<-r.Context().Done()
+				}
+			})
+			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.ServerContextKey, &http.Server{}), "GET", "/", nil)
+			r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
+			over := make(chan any, 1)
+			go func() {
+				defer func() { over <- recover() }()
+				g.handler.ServeHTTP(httptest.NewRecorder(), r)
+			}()
+			for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+				g.handler.ongoing.mu.Lock()
+				n := len(g.handler.ongoing.by)
+				g.handler.ongoing.mu.Unlock()
+				if n == 1 {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("the stream is not watched")
+				}
+			}
+			now := time.Now()
+			g.handler.ongoing.recheck(t.Context(), g.state, now)
+			select {
+			case <-over:
+				t.Fatal("it ended with a good certificate")
+			default:
+			}
+			cfg := StateConfig{Gate: g.state.gate, Routes: []*Route{route("all", "/", auth.None)}, ClientCAs: authority, APIKeyHeader: "Api-Key", Observer: func(string) Observer { return g.counts }, Renewal: func(string, auth.RenewResult) {}}
+			cfg.Routes[0].Policy.Certificates, cfg.Routes[0].Upstreams = rule, []Upstream{{URL: must(g.state.table.routes[0].balancer.next(), nil)}}
+			change(&cfg, &now)
+			g.handler.ongoing.recheck(t.Context(), must(NewState(cfg)), now)
+			select {
+			case p := <-over:
+				if p != http.ErrAbortHandler {
+					t.Errorf("%v", p)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("it goes on")
+			}
+		})
+	}
+}

@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// watched is a gateway whose streams may be idle for a second, and half as long
+// without a byte on their way to the client. The upstream speaks when its client
+// does, or every 300 ms at /busy.
+func watched(t *testing.T) *gateway {
+	g := newGateway(t, func(s *setup) {
+		s.routes = []*Route{route("all", "/", auth.None)}
+		s.routes[0].WebSocket, s.routes[0].StreamIdle = true, time.Second
+		s.state.WriteIdleTimeout, s.state.BodyIdleTimeout = 200*time.Millisecond, 200*time.Millisecond
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Header.Get("Upgrade") != "":
+				switching(w, r)
+			case r.URL.Path == "/talk":
+				_ = http.NewResponseController(w).EnableFullDuplex()
+				_ = http.NewResponseController(w).Flush()
+				_, _ = io.Copy(io.Discard, r.Body)
+			default:
+				for n := 0; r.URL.Path == "/busy" && n < 5 || n < 2; n++ {
+					_, _ = io.WriteString(w, "data: x\n")
+					_ = http.NewResponseController(w).Flush()
+					time.Sleep(300 * time.Millisecond)
+				}
+				if r.URL.Path == "/quiet" {
+					<-r.Context().Done()
+				}
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() { defer close(over); _ = g.handler.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-over })
+	return g
+}
+
+// clients speak HTTP/1.1 and HTTP/2.
+func clients(t *testing.T) map[string]*http.Client {
+	two := &http.Transport{Protocols: new(http.Protocols)}
+	two.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(two.CloseIdleConnections)
+	return map[string]*http.Client{"HTTP/1.1": {Transport: &http.Transport{DisableKeepAlives: true}}, "HTTP/2": {Transport: two}}
+}
+
+// A stream without news is no client that takes nothing, and its end is a good
+// one, however long it was quiet.
+func TestQuietStreamsGoOn(t *testing.T) {
+	t.Parallel()
+	g := watched(t)
+	for name, client := range clients(t) {
+		for path, lines := range map[string]int{"/busy": 5, "/short": 2} {
+			res := must(client.Get(g.server.URL + path))
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if n := strings.Count(string(body), "\n"); n != lines || err != nil {
+				t.Errorf("%s %s: %d lines, %v", name, path, n, err)
+			}
+		}
+	}
+}
+
+func TestP17IdleStreamsEnd(t *testing.T) {
+	t.Parallel()
+	g := watched(t)
+	for name, client := range clients(t) {
+		began := time.Now()
+		res := must(client.Get(g.server.URL + "/quiet"))
+		_, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if took := time.Since(began); err == nil || took < 1200*time.Millisecond || took > 5*time.Second {
+			t.Errorf("%s: ended with %v after %s", name, err, took)
+		}
+		if line := g.accessLine(); line["reason"] != "upstream_timeout" || line["result"] != "error" {
+			t.Errorf("%s: %v", name, line)
+		}
+	}
+}
+
+// What the client says counts as well, be it to an upstream that is silent.
+func TestClientKeepsStreamAlive(t *testing.T) {
+	t.Parallel()
+	g := watched(t)
+	for name, client := range clients(t) {
+		body, send := io.Pipe()
+		res := must(client.Post(g.server.URL+"/talk", "application/x-talk", body))
+		for range 5 {
+			time.Sleep(300 * time.Millisecond)
+			if _, err := io.WriteString(send, "x"); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		_ = send.Close()
+		if _, err := io.ReadAll(res.Body); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		res.Body.Close()
+	}
+}
+
+func TestP17IdleWebSocketsEnd(t *testing.T) {
+	t.Parallel()
+	g := watched(t)
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, upgrade+"\r\n")
+	r := bufio.NewReader(conn)
+	if res := must(http.ReadResponse(r, nil)); res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%d", res.StatusCode)
+	}
+	for range 4 { // longer than the limit in all
+		time.Sleep(400 * time.Millisecond)
+		_, _ = io.WriteString(conn, "hello\n")
+		if line, err := r.ReadString('\n'); line != "hello\n" {
+			t.Fatalf("%q %v", line, err)
+		}
+	}
+	quiet := time.Now()
+	_, err := r.ReadByte()
+	if took := time.Since(quiet); err == nil || took < 900*time.Millisecond || took > 5*time.Second {
+		t.Errorf("ended with %v after %s", err, took)
+	}
+	if line := g.accessLine(); line["reason"] != "upstream_timeout" {
+		t.Errorf("%v", line)
+	}
+}
+
+// A client that goes on to talk when the answer is over has the time that a body
+// has, and no more.
+func TestD01ClientDoesNotFinish(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(s *setup) {
+		s.state.BodyIdleTimeout = 200 * time.Millisecond
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			_, _ = r.Body.Read(make([]byte, 1))
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(400 * time.Millisecond) // silence of the client's that is none of ours while the answer goes on
+			_, _ = io.WriteString(w, "done")
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+	all, err := io.ReadAll(conn)
+	if !strings.Contains(string(all), "done") || err != nil {
+		t.Errorf("%q %v", all, err)
+	}
+}
+
+// A client that takes nothing of an answer does not keep it open, over HTTP/2
+// either, where the flush waits and the others on the connection do not.
+func TestD01HTTP2ClientTakesNothing(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(s *setup) {
+		s.state.WriteIdleTimeout = 200 * time.Millisecond
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/endless" {
+				_, _ = io.Copy(w, zeros{})
+			}
+		}
+	})
+	client := clients(t)["HTTP/2"]
+	res := must(client.Get(g.server.URL + "/endless"))
+	defer res.Body.Close()
+	if line := g.accessLine(); line["status"] != 200.0 || line["reason"] == "ok" {
+		t.Errorf("logged %v", line)
+	}
+	other := must(client.Get(g.server.URL + "/"))
+	other.Body.Close()
+	if other.StatusCode != 200 {
+		t.Errorf("%d", other.StatusCode)
+	}
+}
+
+// Connections of HTTP/1.1 clients stay open behind upstreams of HTTP/2.
+func TestKeepAliveToHTTP2Upstream(t *testing.T) {
+	g := newGateway(t, func(s *setup) {
+		s.scheme = "h2c"
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/all" {
+				_, _ = io.Copy(w, r.Body)
+			}
+		}
+	})
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	r := bufio.NewReader(conn)
+	for _, request := range []string{
+		"POST /all HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+		"POST /all HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+		"GET /all HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST /all HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+	} {
+		_, _ = io.WriteString(conn, request)
+		res := must(http.ReadResponse(r, nil))
+		body := must(io.ReadAll(res.Body))
+		if want := strings.Count(request, "body"); res.StatusCode != 200 || res.Close || strings.Count(string(body), "body") != want {
+			t.Errorf("%q: %d %q", request, res.StatusCode, body)
+		}
+	}
+	// An upstream that has answered before it has the whole body: so has the client.
+	_, _ = io.WriteString(conn, "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo")
+	if res := must(http.ReadResponse(r, nil)); res.StatusCode != 200 {
+		t.Errorf("%d", res.StatusCode)
+	}
+}

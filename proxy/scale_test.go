@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+)
+
+// BenchmarkRoutes is the search for a request's route among many.
+func BenchmarkRoutes(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			routes := make([]*Route, n)
+			for i := range routes {
+				p := fmt.Sprintf("/service-%d/", i)
+				routes[i] = &Route{Name: p, Pattern: p, Policy: &auth.Policy{}, Upstreams: testUpstream}
+			}
+			table := must(NewTable(routes))
+			path := fmt.Sprintf("/service-%d/orders/17", n/2)
+			p := canonical{path, path}
+			b.ReportAllocs()
+			for b.Loop() {
+				if r, _, _ := table.match("GET", "gw.example:8080", p); r == nil {
+					b.Fatal("no route")
+				}
+			}
+		})
+	}
+}
+
+// What a request costs must not creep up: time says little on a busy machine,
+// allocations do. The figures are those that it takes, and a little room.
+func TestAllocationsOfARequest(t *testing.T) {
+	g := newGateway(t, func(s *setup) {
+		s.routes = []*Route{route("api", "/api/", auth.Both)}
+		s.routes[0].Policy.Renew = false
+		s.routes[0].Timeout = 30 * time.Second
+		s.state.AccessLog = true
+	})
+	for _, s := range append(g.state.table.routes, &served{}) {
+		s.observer = nothing{}
+	}
+	g.handler.log = slog.New(slog.NewJSONHandler(io.Discard, nil))
+	g.handler.access.Out = io.Discard
+	g.handler.proxy.Transport = canned{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := browserRequest(ctx), &sink{http.Header{}}
+	const most = 45
+	if n := testing.AllocsPerRun(200, func() { clear(w.h); g.handler.ServeHTTP(w, r) }); n > most {
+		t.Errorf("a request allocates %v times, at most %d wanted", n, most)
+	}
+	if w.h.Get("Etag") == "" {
+		t.Fatalf("not forwarded: %v", w.h)
+	}
+}
