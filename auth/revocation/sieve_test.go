@@ -346,7 +346,7 @@ func TestMaxBytes(t *testing.T) {
 			t.Fatalf("%d bytes with %d entries", size(), i)
 		}
 	}
-	if narrowed < 40_000 || narrowed > 60_000 {
+	if narrowed < 30_000 || narrowed > 50_000 {
 		t.Errorf("a filter after %d entries", narrowed)
 	}
 	if n := m.Len()[auth.KindSession]; n != 300_000 {

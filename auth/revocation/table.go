@@ -62,8 +62,9 @@ func (t table) find(hi, lo uint64) (s *slot, found bool) {
 }
 
 // full reports whether a table with that many slots in use should grow before
-// it takes another entry. Above two thirds the runs to probe become long.
-func (t table) full(used int) bool { return 3*(used+1) > 2*len(t) }
+// it takes another entry. Above a half the runs to probe become long, above all for keys that are not
+// there, which most are.
+func (t table) full(used int) bool { return 2*(used+1) > len(t) }
 
 // each yields the entries until yield returns false.
 func (t table) each(yield func(hi, lo, times uint64) bool) {
@@ -74,9 +75,9 @@ func (t table) each(yield func(hi, lo, times uint64) bool) {
 	}
 }
 
-// rebuilt returns a table of the entries to be kept, with room for half as many
-// again, and their number by kind. It is nil when none is left. Used slots take
-// 24·9/4 = 54 bytes an entry at first and 36 when it is full.
+// rebuilt returns a table of the entries to be kept, with room for a
+// quarter as many again, and their number by kind. It is nil when none is left.
+// Slots take 24·5/2 = 60 bytes an entry at first and 48 when it is full.
 func (t table) rebuilt(keep func(lo, times uint64) bool) (table, [kindMask + 1]int32) {
 	var count [kindMask + 1]int32
 	live := 0
@@ -101,7 +102,7 @@ func (t table) rebuilt(keep func(lo, times uint64) bool) (table, [kindMask + 1]i
 	return fresh, count
 }
 
-func newTable(entries int) table { return make(table, max(minSlots, (entries+1)*9/4)) }
+func newTable(entries int) table { return make(table, max(minSlots, (entries+1)*5/2)) }
 
 // entryOf returns the entry of a slot with that content, which is known by its
 // key alone.
