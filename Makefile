@@ -44,10 +44,6 @@ bench: ## testing.B benchmarks as a table; BENCH=Decide for some of them
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem ./... | \
 		awk '/^pkg:/ {pkg = $$2} /^Benchmark/ {printf "%-26s %s\n", pkg, $$0} /^(FAIL|panic|---)/ {print > "/dev/stderr"}'
 
-.PHONY: pgo
-pgo: ## default.pgo anew, by which the compiler knows what is hot: for a quiet machine
-	test/bench/run.sh profile "$$PWD/default.pgo"
-
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1m) each
 	@for pkg in $$(go list ./...); do \

@@ -41,7 +41,6 @@ var layers = []layer{
 	{"test/bench/floor", nil, "the yardstick is not ours"},
 	{"test/bench/load", nil, "the yardstick is not ours"},
 	{"test/bench/upstream", nil, "the yardstick is not ours"},
-	{"test/bench/profile", []string{"cli"}, "it is the program, watched"},
 	{"test/rig", []string{"cli"}, "it sees the program from outside; cli only so that results are not remembered of an older program"},
 	{"test/sim", nil, "a model knows nothing of what it models"},
 	{"test", nil, "whole-program tests are tests"},

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Compares gatehouse with a bare httputil.ReverseProxy: test/bench/run.sh
-# Records what the compiler is told to make fast: test/bench/run.sh profile FILE
 #
 # One process each, the same load, rounds in turn. The figure is the CPU time of
 # the proxy's process for one request, from /proc: it suffers less from other
@@ -49,15 +48,6 @@ load() { # load PORT LASTING: a line of JSON
   GOMAXPROCS=1 "${other_core[@]}" "$cache/load" -target "127.0.0.1:$1" -for "$2" -connections "$CONNECTIONS" \
     -api-key-file "$cache/api.key" -token-file "$cache/token"
 }
-
-if [ "${1:-}" = profile ]; then
-  go build -trimpath -o "$cache/profile" ./profile
-  start profiled 18092 "${proxy_core[@]}" "$cache/profile" "$2" serve --config gateway.yaml
-  load 18092 "$((ROUNDS * SECONDS_EACH))s"
-  kill "$profiled" && wait "$profiled"
-  exit
-fi
-
 start floor 18090 "${proxy_core[@]}" "$cache/floor" -listen 127.0.0.1:18090
 start gatehouse 18092 env GATEHOUSE_LOG_ACCESS=false "${proxy_core[@]}" "$cache/gatehouse" serve --config gateway.yaml
 start logging 18094 env GATEHOUSE_LOG_ACCESS=true GATEHOUSE_SERVER_LISTEN=127.0.0.1:18094 GATEHOUSE_ADMIN_LISTEN=127.0.0.1:18095 \
