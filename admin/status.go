@@ -32,14 +32,18 @@ type RevocationsStatus struct {
 	Entries    map[string]int `json:"entries"`     // by kind
 	AgeSeconds float64        `json:"age_seconds"` // since it was known to be complete
 	Stale      bool           `json:"stale"`
+	FilterBits int            `json:"filter_bits,omitempty"` // of the filter in place of the list; 0: there is none
 }
 
-// IssuerStatus tells of an issuer's keys.
+// IssuerStatus tells of an issuer's keys, or of how it answers.
 type IssuerStatus struct {
 	Name   string   `json:"name"`
 	KeyIDs []string `json:"key_ids"`
 	Signer string   `json:"signer,omitempty"` // kid of the key that signs renewals
-	Ready  bool     `json:"ready"`            // its keys can be had
+	Ready  bool     `json:"ready"`            // its keys can be had, or it answered when it was last asked
+	// Introspection is true where the issuer is asked about its tokens; it has
+	// no keys then.
+	Introspection bool `json:"introspection,omitempty"`
 }
 
 // Route is a route as it is in force.

@@ -33,9 +33,11 @@ func (p *program) explain() *cobra.Command {
 		Short: "say whether a request would be let through, and why",
 		Long: "explain takes the decision that serve would take, by the same code, and prints every step: the route\n" +
 			"and why not the nearest others, each credential and check, and the headers that would go upstream.\n" +
-			"Nothing is sent. The exit status is 0 when the request would be let through, 3 when not.",
+			"Nothing is sent there; an issuer with introspection is asked about an opaque token. The exit status is 0\n" +
+			"when the request would be let through, 3 when not.",
 		Example: "  gatehouse explain /orders/7\n" +
 			"  gatehouse explain -X POST /orders -H 'Host: api.example.com' --key-file key.txt --token-file token.txt\n" +
+			"  gatehouse explain /orders/7 --client-cert client.crt\n" +
 			"  gatehouse explain /orders/7 --token-file - --json < token.txt",
 		Args: oneArg("the path"),
 	}
@@ -116,7 +118,9 @@ func (p *program) explainRequest(f explainFlags, target, apiKeyHeader string) (a
 		if err != nil {
 			return ask, usage("--client-cert cannot be read: %w", err)
 		}
-		ask.ClientCertificate = string(pem)
+		if ask.ClientCertificate = string(pem); strings.Contains(ask.ClientCertificate, "PRIVATE KEY") {
+			return ask, usage("--client-cert: there is a private key in the file: name one with the certificate alone")
+		}
 	}
 	return ask, nil
 }

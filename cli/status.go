@@ -88,20 +88,28 @@ func (p *program) printStatus(s admin.Status) {
 	case s.Revocations.Stale:
 		age += ", STALE"
 	}
+	if s.Revocations.FilterBits > 0 {
+		age += fmt.Sprintf("; behind a filter of %d KiB", s.Revocations.FilterBits>>13)
+	}
 	rows = append(rows, []string{"revocations", strings.Join(entries, ", ") + "; " + age})
 	for _, issuer := range s.Issuers {
 		kids := []string{}
 		for _, kid := range issuer.KeyIDs {
 			kids = append(kids, cmp.Or(kid, "(no kid)"))
 		}
-		detail := fmt.Sprintf("%s: keys %s", issuer.Name, strings.Join(kids, ", "))
+		detail := "keys " + strings.Join(kids, ", ")
 		if issuer.Signer != "" {
 			detail += "; signs with " + issuer.Signer
 		}
-		if !issuer.Ready {
-			detail = issuer.Name + ": its keys CANNOT BE HAD"
+		switch {
+		case issuer.Introspection && issuer.Ready:
+			detail = "asked about its tokens"
+		case issuer.Introspection:
+			detail = "asked about its tokens, DOES NOT ANSWER"
+		case !issuer.Ready:
+			detail = "its keys CANNOT BE HAD"
 		}
-		rows = append(rows, []string{"issuer", detail})
+		rows = append(rows, []string{"issuer", issuer.Name + ": " + detail})
 	}
 	table(p.Out, "", rows)
 }

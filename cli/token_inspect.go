@@ -21,7 +21,8 @@ func (p *program) tokenInspect() *cobra.Command {
 		Use:   "inspect",
 		Short: "decode a token and say which check it fails",
 		Long: "inspect decodes a token and takes it through every check that a request would, the revocation list\n" +
-			"of the store included. The exit status is 0 when the token is valid, 1 when not.",
+			"of the store included; the issuer of an opaque token is asked about it. The exit status is 0 when the\n" +
+			"token is valid, 1 when not.",
 		Example: "  gatehouse token inspect --token-file token.txt\n  gatehouse token inspect --json < token.txt",
 		Args:    noArgs,
 	}
@@ -63,7 +64,10 @@ func (p *program) runInspect(ctx context.Context, file, tokenFile string, asJSON
 }
 
 func (p *program) printReport(r auth.Report, steps []auth.Step) {
-	trust := ""
+	trust, absent := "", "cannot be read"
+	if slices.ContainsFunc(steps, func(s auth.Step) bool { return s.Check == "introspection" }) {
+		absent = "none, the token is opaque"
+	}
 	if r.Reason != auth.OK {
 		trust = " (not to be trusted)"
 	}
@@ -72,7 +76,7 @@ func (p *program) printReport(r auth.Report, steps []auth.Step) {
 		text jsontext.Value
 	}{{"header", r.Header}, {"claims", r.Claims}} {
 		if part.text == nil {
-			fmt.Fprintf(p.Out, "%s: cannot be read\n", part.name)
+			fmt.Fprintf(p.Out, "%s: %s\n", part.name, absent)
 			continue
 		}
 		_ = part.text.Indent(jsontext.WithIndent("  ")) // it was decoded, so it is JSON

@@ -103,8 +103,13 @@ const minListBytes Size = 1 << 20
 // redisSchemes are the schemes of a store that other replicas share.
 var redisSchemes = []string{"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
 
-func (v *validator) store() {
+// storeURL checks the store's address and returns its scheme, which is empty
+// where nothing can be told from it.
+func (v *validator) storeURL() string {
 	const path = "store.url"
+	if v.broken(path) {
+		return ""
+	}
 	scheme, rest, _ := strings.Cut(v.Store.URL.Reveal(), ":")
 	switch {
 	case scheme == "file":
@@ -115,21 +120,43 @@ func (v *validator) store() {
 		}
 	case !slices.Contains(redisSchemes, scheme):
 		v.fault(path, "must begin with file:, memory:, redis://, rediss://, redis+sentinel:// or redis+cluster://")
+		return ""
 	default:
-		authority, found := strings.CutPrefix(rest, "//")
-		hosts := authority[strings.LastIndexByte(authority, '@')+1:]
-		if !found || hosts == "" || strings.ContainsAny(hosts[:1], "/?#") {
-			v.fault(path, "names no host, as in %s://127.0.0.1:6379", scheme)
-		}
-		if strings.HasSuffix(scheme, "+sentinel") && !strings.Contains(hosts, "master=") {
-			v.fault(path, "needs ?master=NAME, the name by which the sentinels know the master")
+		v.redisURL(path, scheme, rest)
+	}
+	return scheme
+}
+
+// redisURL checks the hosts of a Redis, which stand behind the last @: what is
+// before it is a password and may have any character.
+func (v *validator) redisURL(path, scheme, rest string) {
+	authority, found := strings.CutPrefix(rest, "//")
+	address := authority[strings.LastIndexByte(authority, '@')+1:]
+	hosts, _, _ := strings.Cut(address, "?")
+	hosts, _, _ = strings.Cut(hosts, "/")
+	if !found || hosts == "" || hosts[0] == '#' {
+		v.fault(path, "names no host, as in %s://127.0.0.1:6379", scheme)
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if port := host[strings.LastIndexByte(host, ']')+1:]; strings.Contains(port, ":") {
+			if _, err := strconv.ParseUint(port[strings.LastIndexByte(port, ':')+1:], 10, 16); err != nil {
+				v.fault(path, "has a port that is not a number up to 65535")
+			}
 		}
 	}
-	if v.Store.WaitReplicas > 0 && !slices.Contains(redisSchemes, scheme) {
+	if strings.HasSuffix(scheme, "+sentinel") && !strings.Contains(address, "master=") {
+		v.fault(path, "needs ?master=NAME, the name by which the sentinels know the master")
+	}
+}
+
+func (v *validator) store() {
+	scheme := v.storeURL()
+	alone := scheme == "file" || scheme == "memory"
+	if v.Store.WaitReplicas > 0 && alone {
 		v.fault("store.wait_replicas", "is for Redis: this store has no replicas")
 	}
 	switch n := v.Store.RevocationShards; {
-	case n > 1 && !slices.Contains(redisSchemes, scheme):
+	case n > 1 && alone:
 		v.fault("store.revocation_shards", "is for Redis: this store has one shard")
 	case n&(n-1) != 0:
 		v.fault("store.revocation_shards", "must be 1, 2, 4, 8, 16, 32 or 64")
@@ -137,10 +164,10 @@ func (v *validator) store() {
 	if m := v.Revocation.MaxMemory; m != 0 && m < minListBytes {
 		v.fault("revocation.max_memory", "must be 0 or at least %s", minListBytes)
 	}
-	if v.Store.TLS != (ClientTLS{}) && !strings.HasPrefix(scheme, "rediss") {
+	if v.Store.TLS != (ClientTLS{}) && scheme != "" && !strings.HasPrefix(scheme, "rediss") {
 		v.fault("store.tls", "is for a store.url that begins with rediss")
 	}
-	v.pair("store.tls", v.Store.TLS.CertFile, v.Store.TLS.KeyFile)
+	v.clientTLS("store.tls", v.Store.TLS)
 }
 
 // storeFile makes the path of the embedded store absolute.

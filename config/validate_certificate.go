@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +20,12 @@ func (v *validator) certificates(path string, rules []CertificateRule) {
 	for i, rule := range rules {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		said := rule.Subject != "" || rule.URI != "" || rule.DNS != ""
+		if uri, err := url.Parse(rule.URI); rule.URI != "" && (err != nil || uri.Scheme == "") {
+			v.fault(at+".uri", "is not a URI such as spiffe://acme/ns/shop/sa/orders")
+		}
+		if rule.DNS != "" && !dnsForm.MatchString(rule.DNS) {
+			v.fault(at+".dns", "is not a DNS name such as orders.internal")
+		}
 		switch {
 		case rule.Any && said:
 			v.fault(at+".any", "stands alone: with it subject, uri and dns mean nothing")

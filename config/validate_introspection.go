@@ -27,7 +27,7 @@ func (v *validator) introspection(path string, is *Issuer) {
 	}
 	v.delegate(at+".url", c.URL, "https://auth.example.com/introspect", "tokens")
 	switch {
-	case c.ClientSecret == "" && c.ClientSecretFile == "":
+	case c.ClientSecret == "" && c.ClientSecretFile == "" && !v.broken(at+".client_secret"):
 		v.fault(at+".client_secret_file", "is missing: the issuer answers clients that prove who they are")
 	case c.ClientSecret != "" && c.ClientSecretFile != "":
 		v.fault(at+".client_secret_file", "client_secret is set too: keep one of the two")
@@ -39,7 +39,7 @@ func (v *validator) introspection(path string, is *Issuer) {
 
 // issuerTLS checks that there is somebody to speak TLS with.
 func (v *validator) issuerTLS(path string, is *Issuer) {
-	v.pair(path, is.TLS.CertFile, is.TLS.KeyFile)
+	v.clientTLS(path, is.TLS)
 	if is.TLS != (ClientTLS{}) && is.JWKSURL == "" && !is.Discovery && is.Introspection == nil {
 		v.fault(path, "is for jwks_url, discovery and introspection: no server is asked for this issuer")
 	}

@@ -21,7 +21,7 @@ func (v *validator) issuers() {
 		v.issuerTLS(path+".tls", is)
 		v.keyRing(path+".key_ring", is.KeyRing)
 		v.cookie(path+".cookie", is.Cookie)
-		if is.Renew != nil && !is.signs() {
+		if is.Renew != nil && is.Introspection == nil && !is.signs() {
 			v.fault(path+".renew", "needs a key that can sign: one with private_key_file or secret_file, or a key_ring")
 		}
 	}

@@ -55,7 +55,7 @@ func (v *validator) routeFields(path string, r *RouteDefaults) {
 		v.certificates(path+".require.client_certificate", r.Require.ClientCertificate)
 	}
 	if v.written(path + ".upstream_tls") {
-		v.pair(path+".upstream_tls", r.UpstreamTLS.CertFile, r.UpstreamTLS.KeyFile)
+		v.clientTLS(path+".upstream_tls", r.UpstreamTLS)
 	}
 }
 

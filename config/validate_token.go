@@ -85,7 +85,7 @@ func (v *validator) userSource(path string, s *UserSource) {
 		if h.LookupURL != "" {
 			v.delegate(path+".http.lookup_url", h.LookupURL, "https://users.internal/lookup", "names")
 		}
-		v.pair(path+".http.tls", h.TLS.CertFile, h.TLS.KeyFile)
+		v.clientTLS(path+".http.tls", h.TLS)
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -68,7 +69,16 @@ func Explain(ctx context.Context, cfg *config.Config, r *http.Request, now time.
 		return proxy.Explanation{}, err
 	}
 	listErr := readList(ctx, cfg, p, now, log)
-	return s.state.Explain(r, now), listErr
+	return s.explain(r, now), listErr
+}
+
+// explain explains a request as if it had come by the listener, which serves
+// nothing without TLS where it has a certificate.
+func (s *snapshot) explain(r *http.Request, now time.Time) proxy.Explanation {
+	if s.config.Server.TLS.CertFile != "" && r.TLS == nil {
+		r.TLS = &tls.ConnectionState{}
+	}
+	return s.state.Explain(r, now)
 }
 
 // readList fills the list and the stored keys from the store, once.

@@ -6,18 +6,20 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/auth"
 	"gatehouse/config"
+	"gatehouse/proxy"
 )
 
 func TestCheckFindsWhatLoadCannot(t *testing.T) {
 	folder := t.TempDir()
 	for name, content := range map[string]string{
-		"public.pem": "no PEM", "short.secret": "short", "set.json": `{"keys":[]}`, "cert.pem": "x", "key.pem": "y", "token": "short",
+		"public.pem": "no PEM", "short.secret": "short", "set.json": `{"keys":[]}`, "cert.pem": "x", "key.pem": "y", "token": "short", "empty": "\n",
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -38,6 +40,10 @@ issuers:
       - {kid: k1, algorithm: RS256, public_key_file: public.pem}
       - {kid: k2, algorithm: HS256, secret_file: short.secret}
       - {kid: k3, algorithm: HS256, secret: also short}
+  - name: b
+    issuer: b
+    any_audience: true
+    introspection: {url: "https://b/", client_id: b, client_secret_file: empty}
 `), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +56,7 @@ issuers:
 		":9:16: issuers[0].jwks_file: the key set has no key",
 		":2:20: server.tls.cert_file: the certificate and its key cannot be used",
 		":4:43: store.tls.ca_file: there is no certificate in it",
+		":18:74: issuers[1].introspection.client_secret_file: is empty",
 		":3:21: admin.token_file: the token has 5 bytes, which can be guessed",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -77,6 +84,23 @@ func TestExplain(t *testing.T) {
 	cfg.Store.URL = "redis://127.0.0.1:1"
 	if e, err = Explain(t.Context(), cfg, r, time.Now(), slog.New(slog.DiscardHandler)); err == nil || e.Allowed || e.Reason != auth.RevocationStale {
 		t.Errorf("without a store: %+v %v", e, err)
+	}
+}
+
+// A request to a listener with TLS is explained as one over TLS, and where
+// clients must show a certificate as one that has none.
+func TestExplainOverTLS(t *testing.T) {
+	v := newVolume(t, pemFiles(newAuthority(t, "server"), "gateway"))
+	for keys, want := range map[string]auth.Reason{"": auth.OK, ", client_ca_file: FOLDER/cert.pem": auth.CertificateForbidden} {
+		tls := strings.ReplaceAll("server: {tls: {cert_file: FOLDER/cert.pem, key_file: FOLDER/key.pem"+keys+"}}\n", "FOLDER", v.folder)
+		cfg := parse(t, tls+"store: {url: \"memory:\"}\nroutes:\n  - {name: open, match: /, upstream: \"http://127.0.0.1:1\", auth: none}\n")
+		e, err := Explain(t.Context(), cfg, httptest.NewRequest("GET", "/", nil), time.Now(), slog.New(slog.DiscardHandler))
+		if err != nil || e.Reason != want {
+			t.Errorf("%q: %s %v", keys, e.Reason, err)
+		}
+		if want == auth.OK && !slices.ContainsFunc(e.Added, func(h proxy.HeaderChange) bool { return h.Name == "X-Forwarded-Proto" && h.Value == "https" }) {
+			t.Errorf("%q: sets %v", keys, e.Added)
+		}
 	}
 }
 

@@ -135,16 +135,19 @@ func (g *Gateway) open(ctx context.Context, cfg *config.Config) (err error) {
 	sc.Own = true
 	sc.Observe = g.metrics.Store
 	if g.store, err = store.Open(ctx, sc); err != nil {
-		path := "store.url"
-		if errors.As(err, new(*revocation.ShardsError)) {
-			path = "store.revocation_shards"
+		if shards := (*revocation.ShardsError)(nil); errors.As(err, &shards) {
+			return cfg.Problem("store.revocation_shards", "%v", shards)
 		}
-		return cfg.Problem(path, "%s", strings.TrimPrefix(err.Error(), "store.url: "))
+		return cfg.Problem("store.url", "%s", strings.TrimPrefix(err.Error(), "store.url: "))
 	}
 	g.parts.store.Store = g.store
-	for i, source := range g.store.Sources() {
+	sources := g.store.Sources()
+	for i, source := range sources {
 		fc := revocation.FeedConfig{
 			Source: source, Mirror: g.list.Mirrors[i], Mirrors: g.list.Mirrors, Log: g.log.Logger, Propagation: g.metrics.Propagated,
+		}
+		if len(sources) > 1 {
+			fc.Log = g.log.With("shard", i)
 		}
 		if fc.Keys = g.parts.stored; i > 0 {
 			fc.Keys = &auth.StoredAPIKeys{} // they are in the first shard alone

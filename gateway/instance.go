@@ -90,7 +90,7 @@ func (i *instance) Status(now time.Time) admin.Status {
 		Version: i.build.Version, Commit: i.build.Commit, Go: runtime.Version(), Started: i.started,
 		Config: admin.ConfigStatus{File: s.config.Name(), LoadedAt: time.Unix(0, i.loadedAt.Load())},
 		Revocations: admin.RevocationsStatus{
-			Entries: map[string]int{}, AgeSeconds: -1, Stale: i.old(now),
+			Entries: map[string]int{}, AgeSeconds: -1, Stale: i.old(now), FilterBits: i.list.FilterBits(),
 		},
 	}
 	if message := i.reloadError.Load(); message != nil {
@@ -103,7 +103,7 @@ func (i *instance) Status(now time.Time) admin.Status {
 		status.Revocations.Entries[kind.String()] = n
 	}
 	for _, issuer := range s.issuers {
-		is := admin.IssuerStatus{Name: issuer.Name, KeyIDs: []string{}, Ready: issuer.Keys.Ready() && !unanswering(issuer)}
+		is := admin.IssuerStatus{Name: issuer.Name, KeyIDs: []string{}, Ready: issuer.Keys.Ready() && !unanswering(issuer), Introspection: issuer.Introspection != nil}
 		for _, k := range issuer.Keys.All() {
 			is.KeyIDs = append(is.KeyIDs, k.ID)
 		}
@@ -149,5 +149,5 @@ type explainer Gateway
 
 // Explain takes the decision about a request.
 func (e *explainer) Explain(r *http.Request, now time.Time) any {
-	return e.snapshot.Load().state.Explain(r, now)
+	return e.snapshot.Load().explain(r, now)
 }

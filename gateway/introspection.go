@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"gatehouse/auth"
@@ -17,6 +18,10 @@ func (b *builder) introspection(path string, issuer *auth.Issuer, c config.Issue
 	secret, field, err := reveal(".client_secret", c.Introspection.ClientSecret, c.Introspection.ClientSecretFile)
 	if err != nil {
 		b.fault(at+field, err)
+		return
+	}
+	if secret == "" {
+		b.fault(at+field, errors.New("is empty: want the client's secret"))
 		return
 	}
 	client, err := introspection.New(introspection.Config{

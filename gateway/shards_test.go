@@ -37,6 +37,9 @@ func TestShards(t *testing.T) {
 		if listed := strings.Count(text(r.admin("GET", "/v1/revocations", "")), `"kind":"sid"`); listed != n {
 			t.Errorf("%d entries are listed", listed)
 		}
+		if !strings.Contains(r.log.String(), `"shard":3`) {
+			t.Errorf("no line says which shard it is about:\n%s", r.log)
+		}
 		if age := r.list.Age(time.Now()); age > 5*time.Second {
 			t.Errorf("the list is %s old", age)
 		}
@@ -46,7 +49,7 @@ func TestShards(t *testing.T) {
 	cfg := parse(t, fmt.Sprintf("server: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\nstore: {url: %q, revocation_shards: 8}\n", server.URL()))
 	_, err := New(t.Context(), Config{Config: cfg, Log: NewLog(cfg.Log, &logBuffer{})})
 	problem := config.Problem{}
-	if !errors.As(err, &problem) || problem.Path != "store.revocation_shards" || !strings.Contains(err.Error(), "set store.revocation_shards to 4") {
+	if !errors.As(err, &problem) || problem.Path != "store.revocation_shards" || !strings.HasPrefix(problem.Message, "the revocation list in this store has 4 shards") || !strings.Contains(problem.Message, "set store.revocation_shards to 4") {
 		t.Errorf("8 shards where there are 4: %v", err)
 	}
 }
