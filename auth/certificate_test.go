@@ -78,6 +78,19 @@ func TestCertificateSubject(t *testing.T) {
 	}
 }
 
+// A subject that cannot be read, or not all of it, is none.
+func TestCertificateSubjectUnreadable(t *testing.T) {
+	raw, err := asn1.Marshal(pkix.RDNSequence{{attribute(commonName, "orders")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range [][]byte{nil, raw[:len(raw)-1], append(raw, 5, 0)} {
+		if got := NewCertificate(&x509.Certificate{RawSubject: raw}).Subject; got != "" {
+			t.Errorf("%x is %q", raw, got)
+		}
+	}
+}
+
 func TestCertificateRules(t *testing.T) {
 	f := newFixture(t, "HS256")
 	acme := clientCertificate(t, "spiffe://acme/orders", []string{"orders.internal", "b"}, attribute(organisation, "acme"), attribute(commonName, "orders"))
@@ -117,6 +130,12 @@ func TestCertificateRules(t *testing.T) {
 			}
 		}
 	}
+	for cert, want := range map[*Certificate]string{nil: "none presented", acme: "subject CN=orders,O=acme"} {
+		_, steps := f.gate.Explain(t.Context(), f.policy, bearer(f.token(nil)).WithCertificate(cert), now)
+		if got := step(steps, "client certificate").Detail; got != want {
+			t.Errorf("explained as %q, want %q", got, want)
+		}
+	}
 	// A certificate is no credential: the route's own are asked for first.
 	p := *f.policy
 	p.Mode, p.Certificates = BearerOnly, []CertificateRule{{}}
@@ -130,6 +149,7 @@ func TestCertificateForwarded(t *testing.T) {
 	for _, mode := range []Mode{BearerOnly, None} {
 		for subject, want := range map[string]string{
 			"orders": "CN=orders", "Jürgen 100%": "CN=J%C3%BCrgen 100%25", "a\nX-User-Id: root": "forbidden", strings.Repeat("x", 2000): "forbidden", "": "",
+			strings.Repeat("x", maxHeaderValue-3): "CN=" + strings.Repeat("x", maxHeaderValue-3), strings.Repeat("x", maxHeaderValue-2): "forbidden",
 		} {
 			p := *f.policy
 			p.Mode, p.Forward = mode, &Forward{CertificateHeader: "X-Cert"}
@@ -144,6 +164,10 @@ func TestCertificateForwarded(t *testing.T) {
 			}
 			if d.Reason == CertificateForbidden {
 				got = "forbidden"
+			}
+			p.Forward = &Forward{}
+			if d := f.gate.Decide(&p, c, now); d.Reason != OK || len(d.Headers) > 0 {
+				t.Errorf("%s %.20q: %s, %v where it is not forwarded", mode, subject, d.Reason, d.Headers)
 			}
 			if got != want || d.Reason != OK && want != "forbidden" {
 				t.Errorf("%s %.20q: %s %q, want %q", mode, subject, d.Reason, got, want)

@@ -34,6 +34,9 @@ func TestT11CookieCredentials(t *testing.T) {
 	if got := f.gate.Decide(f.policy, Extract(h, "Api-Key").WithCookie(h, name), now).Reason; got != TokenUntrusted {
 		t.Errorf("an issuer accepts another's cookie: %s", got)
 	}
+	if got := f.decide(good).Reason; got != OK {
+		t.Errorf("an issuer with a cookie does not accept a header: %s", got)
+	}
 	// What is in the header counts, even if it is bad.
 	h["Authorization"] = []string{"Bearer x"}
 	c := Extract(h, "Api-Key").WithCookie(h, name)

@@ -45,7 +45,7 @@ func (k *known) covers(list RevocationList, e *namedRevocation, begun, now int64
 
 // confirm asks the store about all that memory is unsure of.
 func (g *Gate) confirm(entries []namedRevocation, begun, now int64) question {
-	return func(ctx context.Context, k *known) Reason {
+	return func(ctx context.Context, k *known) error {
 		if k.coverage == nil {
 			k.coverage = make(map[RevocationKey]Coverage, 1)
 		}
@@ -55,12 +55,11 @@ func (g *Gate) confirm(entries []namedRevocation, begun, now int64) question {
 				continue
 			}
 			c, err := g.revocations.Confirm(ctx, Revocation{Kind: e.kind, Issuer: e.issuer, ID: e.id}, begun, now)
-			if err != nil || c == Unsure {
-				k.failed = err
-				return StoreUnavailable
+			if err != nil {
+				return err
 			}
 			k.coverage[e.key] = c
 		}
-		return OK
+		return nil
 	}
 }

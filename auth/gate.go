@@ -185,7 +185,7 @@ func (g *Gate) Reconfirm(ctx context.Context, p Principal, now time.Time) Reason
 	var k known
 	reason, open := g.recheck(p, now, &k)
 	for range maxQuestions {
-		if open == nil || open(ctx, &k) != OK {
+		if open == nil || open(ctx, &k) != nil {
 			break
 		}
 		reason, open = g.recheck(p, now, &k)

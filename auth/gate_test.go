@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"strings"
 	"testing"
 )
@@ -275,5 +276,25 @@ func TestAPIKeyFromElsewhere(t *testing.T) {
 	f.list.add(Revocation{Kind: KindAPIKey, ID: "web"})
 	if id, reason := f.gate.APIKey("web-key", now); id != "" || reason != APIKeyInvalid {
 		t.Errorf("revoked: %q %s", id, reason)
+	}
+}
+
+// TestHeadersAreNotShared: what one request adds to the headers of a token that
+// many share is not seen by another.
+func TestHeadersAreNotShared(t *testing.T) {
+	f := newFixture(t, "HS256")
+	f.policy.Mode = Both
+	for _, claim := range []string{"iss", "absent"} {
+		f.policy.Forward.Claims = append(f.policy.Forward.Claims, ClaimHeader{Claim: claim, Header: "X-" + claim})
+	}
+	f.gate.apiKeys = NewAPIKeys([]APIKey{{ID: "web", SHA256: sha256.Sum256([]byte("web-key"))}, {ID: "app", SHA256: sha256.Sum256([]byte("app-key"))}}, nil)
+	token := f.token(nil)
+	decide := func(id string) []HeaderValue {
+		return f.gate.Decide(f.policy, Extract(header("Api-Key: "+id+"-key", "Authorization: Bearer "+token), "Api-Key"), now).Headers
+	}
+	first := decide("web")
+	decide("app")
+	if len(first) != 3 || first[2].Value[0] != "web" {
+		t.Errorf("the first request's headers are %v", first)
 	}
 }

@@ -100,11 +100,9 @@ func (v *verification) introspect() Reason {
 		if !v.explained && issuer.Introspection.Inactive(v.compact, time.Unix(v.unix, 0)) {
 			return TokenUntrusted
 		}
-		v.question = func(ctx context.Context, k *known) Reason {
-			if k.introspected, k.failed = issuer.Introspection.Ask(ctx, v.compact); k.failed != nil {
-				return KeysUnavailable
-			}
-			return OK
+		v.question = func(ctx context.Context, k *known) (err error) {
+			k.introspected, err = issuer.Introspection.Ask(ctx, v.compact)
+			return err
 		}
 		return KeysUnavailable
 	}
@@ -132,18 +130,16 @@ func (t *Token) reask(unix int64, k *known) question {
 	if t.key != nil || unix < t.again.Load() || k.answer() != nil {
 		return nil
 	}
-	return func(ctx context.Context, k *known) Reason {
+	return func(ctx context.Context, k *known) (err error) {
 		t.again.Store(unix + reaskAfter) // whatever comes of it
-		k.introspected, k.failed = t.issuer.Introspection.Ask(ctx, t.compact)
-		switch {
-		case k.failed != nil:
-			return KeysUnavailable
-		case k.introspected.Active:
-			t.again.Store(k.introspected.Until + reaskAfter)
-		default:
-			t.again.Store(unix) // other connections with it end too
+		if k.introspected, err = t.issuer.Introspection.Ask(ctx, t.compact); err != nil {
+			return err
 		}
-		return OK
+		t.again.Store(unix) // where it is not good, other connections with it end too
+		if k.introspected.Active {
+			t.again.Store(k.introspected.Until + reaskAfter)
+		}
+		return nil
 	}
 }
 
@@ -161,8 +157,8 @@ func (v *verification) accessToken() Reason {
 		if value == nil {
 			continue
 		}
-		s, ok := text(value)
-		if !ok || !slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, s) }) {
+		s, _ := text(value)
+		if !slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, s) }) {
 			return TokenClaims
 		}
 	}

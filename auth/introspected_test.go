@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -275,6 +276,23 @@ func TestIntrospectedIsRevoked(t *testing.T) {
 	}
 }
 
+// What only the issuer knows the end of has none to show, and no life.
+func TestIntrospectedWithoutEnd(t *testing.T) {
+	f, a := newOpaqueFixture(t)
+	for life, changes := range map[time.Duration]map[string]any{
+		0:              {"exp": nil, "iat": nil},
+		time.Hour:      {},
+		24 * time.Hour: {"exp": nil},
+	} {
+		token := fmt.Sprintf("life-%s", life)
+		a.say(token, changes)
+		got := f.resolve(token, now).Principal.Token
+		if got.Life() != life || got.Expires().IsZero() != (life == 0) {
+			t.Errorf("life %s, want %s; ends %s", got.Life(), life, got.Expires())
+		}
+	}
+}
+
 // An issuer that cannot be asked is no verdict, and what is remembered stands.
 func TestQ05IssuerDoesNotAnswer(t *testing.T) {
 	f, a := newOpaqueFixture(t)
@@ -316,7 +334,9 @@ func TestIntrospectedConnection(t *testing.T) {
 	check(80, 1, StoreUnavailable) // no verdict, and not asked at each look
 	check(89, 0, OK)
 	check(90, 1, StoreUnavailable)
-	a.err = nil
+	a.err, a.cache = nil, 0
+	check(100, 1, OK) // once, although the answer is as old as that already
+	a.cache = 10 * time.Minute
 	a.say(opaque, map[string]any{"active": false})
 	check(100, 1, TokenUntrusted)
 	check(100, 1, TokenUntrusted) // another connection
@@ -390,6 +410,9 @@ func TestParseIntrospected(t *testing.T) {
 		if i, err := ParseIntrospected([]byte(text)); err == nil || i != nil {
 			t.Errorf("%.60q is taken for %+v", text, i)
 		}
+	}
+	if _, err := ParseIntrospected([]byte(`{"active":true,"active":true}`)); err == nil || !strings.Contains(err.Error(), "each name once") {
+		t.Errorf("two of one name: %v", err)
 	}
 	i, err := ParseIntrospected([]byte(`{"active":false,"sub":"u1"}`))
 	if err != nil || i.Active || i.Claims.JSON() != nil {

@@ -11,16 +11,15 @@ import (
 const maxQuestions = 3
 
 // question is what a decision needs to know and memory does not have. It asks
-// whoever knows and notes the answer in known; any reason but OK is what the
-// request is answered when there is no answer to be had.
-type question func(ctx context.Context, k *known) Reason
+// whoever knows and notes the answer in known. The error says, for people, why
+// there is no answer to be had: then the check's reason stands, which denies.
+type question func(ctx context.Context, k *known) error
 
 // known is what was found out for one decision, whether or not it is remembered
 // for others.
 type known struct {
 	introspected *Introspected              // what its issuer says of the token; nil: not asked
 	coverage     map[RevocationKey]Coverage // what the store says of entries that memory is unsure of
-	failed       error                      // why a question has no answer, for people
 }
 
 // answer is what the token's issuer says; nil: it was not asked.
@@ -50,14 +49,9 @@ func (g *Gate) resolve(ctx context.Context, p *Policy, c Credentials, now time.T
 		if !d.Open() {
 			break
 		}
-		if reason := d.question(ctx, &k); reason != OK {
-			d.Reason = reason
+		if err := d.question(ctx, &k); err != nil {
 			if trace != nil { // the step that could not be taken is the last
-				last := &(*trace)[len(*trace)-1]
-				last.Result = reason.String()
-				if k.failed != nil {
-					last.Detail = k.failed.Error()
-				}
+				(*trace)[len(*trace)-1].Detail = err.Error()
 			}
 			break
 		}

@@ -56,6 +56,7 @@ func TestQuestionOfRevocation(t *testing.T) {
 		"spared by its before": {unsure: entriesOf[3:4], revoked: []Revocation{{Kind: KindSubject, Issuer: "main", ID: "u1", Before: now.Add(-time.Hour)}}, decide: StoreUnavailable, resolve: OK, asked: 1},
 	} {
 		f.list.entries, f.list.err = nil, c.err
+		ask := c.resolve == StoreUnavailable
 		for _, r := range c.revoked {
 			f.list.add(r)
 		}
@@ -69,7 +70,7 @@ func TestQuestionOfRevocation(t *testing.T) {
 			t.Errorf("%s: resolved %s, open %t, asked %v", name, d.Reason, d.Open(), f.list.asked)
 		}
 		f.list.asked = nil
-		if e, steps := f.gate.Explain(t.Context(), f.policy, creds, now); e.Reason != c.resolve || len(f.list.asked) != c.asked {
+		if e, steps := f.gate.Explain(t.Context(), f.policy, creds, now); e.Reason != c.resolve || len(f.list.asked) != c.asked || ask && steps[len(steps)-1].Detail != "down" {
 			t.Errorf("%s: explained %s by %v, asked %v", name, e.Reason, steps, f.list.asked)
 		}
 		// Connections that go on.
@@ -108,7 +109,7 @@ func TestQuestionsEnd(t *testing.T) {
 	asked := 0
 	defer func(before []check[*attempt]) { requestChecks = before }(requestChecks)
 	requestChecks = []check[*attempt]{{name: "never", run: func(a *attempt) Reason {
-		a.question = func(context.Context, *known) Reason { asked++; return OK }
+		a.question = func(context.Context, *known) error { asked++; return nil }
 		return KeysUnavailable
 	}}}
 	if d := f.gate.Resolve(t.Context(), f.policy, bearer(f.token(nil)), now); d.Reason != KeysUnavailable || d.Open() || asked != maxQuestions {

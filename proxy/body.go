@@ -34,8 +34,10 @@ type requestBody struct {
 
 func (b *requestBody) begin(x *Exchange) {
 	b.x, b.conn, b.left, b.idle = x, http.NewResponseController(x.writer), -1, x.state.bodyIdle
-	if isGRPC(x.in) {
-		b.idle = x.route.StreamIdle // messages, of which the client may have none for a while
+	// Messages, of which the client may have none for a while; of one that
+	// nobody knows that is no excuse.
+	if isGRPC(x.in) && x.route.Policy.Mode != auth.None {
+		b.idle = x.route.StreamIdle
 	}
 	if x.route.MaxBodyBytes > 0 {
 		b.left = x.route.MaxBodyBytes
@@ -62,9 +64,9 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 			n, err = 0, errBodyPanicked
 		}
 	}()
-	if b.idle > 0 && !b.talks.Load() {
+	if b.idle > 0 {
 		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle)) // fails where there is no connection: in tests
-		if b.talks.Load() {
+		if b.talks.Load() {                                // asked behind, or converse could come in between
 			_ = b.conn.SetReadDeadline(time.Time{})
 		}
 	}
@@ -102,7 +104,7 @@ func (b *requestBody) converse() {
 }
 
 // abandon ends the connection of a client of HTTP/1 whose body was not read to
-// its end.
+// its end, whoever has answered.
 func (b *requestBody) abandon() {
 	if b.conn != nil && !b.eof.Load() && b.x.in.ProtoMajor == 1 {
 		wire.Abandon(b.x.in.Context())
@@ -114,9 +116,10 @@ func (b *requestBody) abandon() {
 // nothing: to cut a read of HTTP/1 short would end the request's context, and
 // net/http closes a request's body when the handler is done.
 func (b *requestBody) Close() error {
-	if b.x.in.ProtoMajor != 2 || b.eof.Load() || b.closed.Swap(true) {
+	if b.x.in.ProtoMajor != 2 {
 		return nil
 	}
+	b.closed.Store(true)
 	return b.x.in.Body.Close()
 }
 

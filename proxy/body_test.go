@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -207,5 +208,63 @@ func TestS10EarlyAnswerEndsItsConnection(t *testing.T) {
 			}
 			conn.Close()
 		}
+	}
+}
+
+// Over HTTP/2 such an answer ends its own stream and nobody else's.
+func TestS10EarlyAnswerOverHTTP2(t *testing.T) {
+	g := newGateway(t, func(s *setup) { s.scheme = "h2c" })
+	client := clients(t)["HTTP/2"]
+	body, send := io.Pipe()
+	defer send.Close()
+	res := must(client.Post(g.server.URL, "text/plain", body))
+	_, _ = io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	<-g.done
+	again := false
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { again = i.Reused }})
+	res = must(client.Do(must(http.NewRequestWithContext(ctx, http.MethodGet, g.server.URL, nil))))
+	res.Body.Close()
+	if res.StatusCode != 200 || !again {
+		t.Errorf("%d, on the same connection: %v", res.StatusCode, again)
+	}
+}
+
+// closes counts how often a body was closed.
+type closes struct {
+	io.Reader
+	n int
+}
+
+func (c *closes) Close() error { c.n++; return nil }
+
+// A client's body that an upstream is done with is let go of over HTTP/2 alone:
+// that of HTTP/1 would be read to its end first, and the request end with it.
+func TestRequestBodyClose(t *testing.T) {
+	for major, want := range []int{1: 0, 2: 1} {
+		in := &closes{Reader: strings.NewReader("")}
+		b := requestBody{x: &Exchange{in: &http.Request{ProtoMajor: major, Body: in}}}
+		if err := b.Close(); err != nil || in.n != want {
+			t.Errorf("HTTP/%d: closed %d times, %v", major, in.n, err)
+		}
+	}
+}
+
+// Without a bound the rest of a denied request's body has all the time.
+func TestDeniedRequestWithoutBodyBound(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(s *setup) {
+		s.routes = []*Route{route("all", "/", auth.BearerOnly)}
+		s.state.BodyIdleTimeout = 0
+	})
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo")
+	<-g.done
+	time.Sleep(50 * time.Millisecond) // a bound of nothing would be over
+	_, _ = io.WriteString(conn, "dyGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	if all := string(must(io.ReadAll(conn))); strings.Count(all, "HTTP/1.1 401") != 2 {
+		t.Errorf("%q", all)
 	}
 }

@@ -79,7 +79,11 @@ func TestP17StreamsEndWithTheirCertificate(t *testing.T) {
 			cfg := StateConfig{Gate: g.state.gate, Routes: []*Route{route("all", "/", auth.None)}, ClientCAs: authority, APIKeyHeader: "Api-Key", Observer: func(string) Observer { return g.counts }, Renewal: func(string, auth.RenewResult) {}}
 			cfg.Routes[0].Policy.Certificates, cfg.Routes[0].Upstreams = rule, []Upstream{{URL: must(g.state.table.routes[0].balancer.next(), nil)}}
 			change(&cfg, &now)
-			g.handler.ongoing.recheck(t.Context(), must(NewState(cfg)), now)
+			state := must(NewState(cfg))
+			if name == "expired" {
+				state = g.state // nothing else has changed
+			}
+			g.handler.ongoing.recheck(t.Context(), state, now)
 			select {
 			case p := <-over:
 				if p != http.ErrAbortHandler {
@@ -89,5 +93,57 @@ func TestP17StreamsEndWithTheirCertificate(t *testing.T) {
 				t.Error("it goes on")
 			}
 		})
+	}
+}
+
+// signed is a certificate and its key, of itself where there is no parent.
+func signed(ca bool, life time.Duration, usage x509.ExtKeyUsage, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(life), ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		IsCA: ca, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	if parent == nil {
+		parent, by = template, key
+	}
+	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)))), key
+}
+
+// The steps of one connection come one after the other: what was verified for
+// one configuration and time says nothing of another.
+func TestClientCertificate(t *testing.T) {
+	const client = x509.ExtKeyUsageClientAuth
+	root, rootKey := signed(true, 3*time.Hour, client, nil, nil)
+	between, betweenKey := signed(true, time.Hour, client, root, rootKey)
+	leaf, _ := signed(false, 2*time.Hour, client, between, betweenKey)
+	server, _ := signed(false, 2*time.Hour, x509.ExtKeyUsageServerAuth, root, rootKey)
+	cas := x509.NewCertPool()
+	cas.AddCert(root)
+	with := func(cs ...*x509.Certificate) *tls.ConnectionState { return &tls.ConnectionState{PeerCertificates: cs} }
+	x := &Exchange{in: httptest.NewRequest("GET", "/", nil).WithContext(ConnContext(t.Context(), nil))}
+	for _, step := range []struct {
+		name     string
+		shown    *tls.ConnectionState
+		cas      *x509.CertPool
+		optional bool
+		after    time.Duration
+		there    bool
+		reason   auth.Reason
+	}{
+		{"no TLS", nil, cas, false, 0, false, auth.OK},
+		{"none asked for", with(leaf, between), nil, false, 0, false, auth.OK},
+		{"none, optional", with(), cas, true, 0, false, auth.OK},
+		{"none, required", with(), cas, false, 0, false, auth.CertificateForbidden},
+		{"of a server", with(server), cas, false, 0, false, auth.CertificateForbidden},
+		{"good", with(leaf, between), cas, false, 0, true, auth.OK},
+		{"good still", with(leaf, between), cas, false, time.Minute, true, auth.OK},
+		{"authority expired", with(leaf, between), cas, false, 90 * time.Minute, false, auth.CertificateForbidden},
+		{"other authority", with(leaf, between), x509.NewCertPool(), true, 0, false, auth.CertificateForbidden},
+	} {
+		x.in.TLS = step.shown
+		c, reason := x.clientCertificate(&State{clientCAs: step.cas, clientCertOptional: step.optional}, time.Now().Add(step.after))
+		if (c != nil) != step.there || reason != step.reason {
+			t.Errorf("%s: %v, %s", step.name, c, reason)
+		}
 	}
 }

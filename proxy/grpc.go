@@ -33,8 +33,13 @@ var grpcCodes = map[int]int{
 // isGRPC reports whether a request is a gRPC call. gRPC-Web is not: its clients
 // read HTTP statuses.
 func isGRPC(r *http.Request) bool {
-	types := r.Header["Content-Type"]
-	if r.ProtoMajor != 2 || r.Method != http.MethodPost || len(types) != 1 {
+	return r.ProtoMajor == 2 && r.Method == http.MethodPost && speaksGRPC(r.Header)
+}
+
+// speaksGRPC reports whether a request or an answer is of gRPC's content type.
+func speaksGRPC(h http.Header) bool {
+	types := h["Content-Type"]
+	if len(types) != 1 {
 		return false
 	}
 	rest, ok := strings.CutPrefix(strings.ToLower(types[0]), "application/grpc")
@@ -61,9 +66,10 @@ func (x *Exchange) answerGRPC(status int) {
 
 // endGRPC ends a call whose answer had begun and cannot go on with a status of
 // ours, which is never that of success. It reports false when the call is to be
-// reset.
+// reset, as where the answer is no gRPC: half a page must not look whole to
+// whoever reads no trailers.
 func (x *Exchange) endGRPC() bool {
-	if x.status == 0 || !isGRPC(x.in) || x.Header()["Content-Length"] != nil {
+	if !isGRPC(x.in) || !speaksGRPC(x.Header()) || x.Header()["Content-Length"] != nil {
 		return false
 	}
 	x.setGRPCStatus(http.TrailerPrefix, x.reason.Status())

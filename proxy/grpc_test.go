@@ -187,6 +187,14 @@ func TestGRPCIsNotEverything(t *testing.T) {
 			t.Errorf("%s: %d %v", contentType, call.StatusCode, call.Header)
 		}
 	}
+	r := must(http.NewRequest(http.MethodGet, g.server.URL+"/x", nil))
+	r.Header.Set("Content-Type", "application/grpc")
+	if res := must(clients(t)["HTTP/2"].Do(r)); res.StatusCode != 401 || res.Header.Get("Grpc-Status") != "" {
+		t.Errorf("GET: %d %v", res.StatusCode, res.Header)
+	}
+	if speaksGRPC(http.Header{"Content-Type": {"application/grpc", "text/html"}}) {
+		t.Error("one of two content types will do")
+	}
 	a := g.raw("POST /x HTTP/1.1\r\nHost: h\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	g.refused(a, 401, "token_missing")
 }
@@ -221,8 +229,13 @@ func TestD06GRPCUpstreamBreaksOff(t *testing.T) {
 	g := grpcGateway(t, func(s *setup) {
 		s.upstream = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/grpc")
-			if r.URL.Path == "/of/length" {
+			switch r.URL.Path {
+			case "/at/once":
+				panic(http.ErrAbortHandler)
+			case "/of/length":
 				w.Header().Set("Content-Length", "10005")
+			case "/a/page":
+				w.Header().Set("Content-Type", "text/html")
 			}
 			_, _ = w.Write(grpcMessage(strings.Repeat("x", 10_000))[:7000])
 			_ = http.NewResponseController(w).Flush()
@@ -233,9 +246,64 @@ func TestD06GRPCUpstreamBreaksOff(t *testing.T) {
 	if _, err := io.ReadAll(call.Body); err != nil || call.Trailer.Get("Grpc-Status") != "14" {
 		t.Errorf("%v %v", err, call.Trailer)
 	}
-	call, _ = g.talk(t.Context(), "/of/length", "Authorization", "Bearer "+token(nil))
-	if _, err := io.ReadAll(call.Body); err == nil {
-		t.Errorf("ended well: %v", call.Trailer)
+	for _, path := range []string{"/of/length", "/a/page"} {
+		call, _ = g.talk(t.Context(), path, "Authorization", "Bearer "+token(nil))
+		if _, err := io.ReadAll(call.Body); err == nil || !strings.Contains(err.Error(), "INTERNAL_ERROR") {
+			t.Errorf("%s ended with %v, trailer %v", path, err, call.Trailer)
+		}
+	}
+	// Clients of HTTP/1.1 do not look at trailers, whatever the answer is.
+	old := must(http.NewRequest(http.MethodPost, g.server.URL+"/a/b", nil))
+	old.Header.Set("Authorization", "Bearer "+token(nil))
+	res := must(clients(t)["HTTP/1.1"].Do(old))
+	defer res.Body.Close()
+	if _, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("HTTP/1.1: ended well: %v", res)
+	}
+	// The client's body is let go of then, which is no fault of the client's.
+	call, _ = g.talk(t.Context(), "/at/once", "Authorization", "Bearer "+token(nil))
+	if h := call.Header; h.Get("Grpc-Status") != "14" || !strings.HasPrefix(h.Get("Grpc-Message"), "upstream_unavailable: ") {
+		t.Errorf("%v", h)
+	}
+}
+
+// A call whose answer begins when all messages are there has the same patience
+// with its client.
+func TestGRPCClientStream(t *testing.T) {
+	t.Parallel()
+	g := grpcGateway(t, func(s *setup) {
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Grpc-Status", "0")
+			if err != nil {
+				w.Header().Set("Grpc-Status", "1")
+			}
+		}
+	})
+	body, send := io.Pipe()
+	go func() {
+		for range 2 {
+			_, _ = send.Write(grpcMessage("one"))
+			time.Sleep(500 * time.Millisecond) // longer than the bound of bodies
+		}
+		_ = send.Close()
+	}()
+	if call := g.grpc(t.Context(), "/a/b", body, "Authorization", "Bearer "+token(nil)); call.Header.Get("Grpc-Status") != "0" {
+		t.Errorf("%v", call.Header)
+	}
+}
+
+// That is for those who have said who they are.
+func TestD01GRPCOfAStranger(t *testing.T) {
+	t.Parallel()
+	g := grpcGateway(t, func(s *setup) {
+		s.routes[0].Policy.Mode = auth.None
+		s.upstream = func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
+	})
+	call, _ := g.talk(t.Context(), "/a/b")
+	if line := g.accessLine(); call.Header.Get("Grpc-Status") != "4" || line["reason"] != "request_timeout" {
+		t.Errorf("%v, logged %v", call.Header, line)
 	}
 }
 
@@ -251,9 +319,24 @@ func TestGRPCCodes(t *testing.T) {
 			t.Errorf("%s: %d has no code", r, r.Status())
 		}
 	}
-	for _, status := range []int{414, 431, 501, 505} { // of faults in the request's form
-		if grpcCodes[status] == 0 {
-			t.Errorf("%d has no code", status)
+	for _, row := range []struct {
+		code     int
+		statuses []int
+	}{ // 414, 431, 501, 505: faults in the request's form
+		{1, []int{499}},
+		{3, []int{400, 414}},
+		{4, []int{408, 504}},
+		{7, []int{403}},
+		{8, []int{413, 429, 431}},
+		{12, []int{404, 405, 501, 505}},
+		{13, []int{500}},
+		{14, []int{502, 503}},
+		{16, []int{401}},
+	} {
+		for _, status := range row.statuses {
+			if grpcCodes[status] != row.code {
+				t.Errorf("%d is %d, want %d", status, grpcCodes[status], row.code)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"strings"
@@ -148,6 +149,32 @@ func TestD13AnswersWhileDrainingCloseTheirConnection(t *testing.T) {
 			if res.StatusCode != status || res.Close != draining {
 				t.Errorf("draining %t: %s answers %d, closes %t", draining, path, res.StatusCode, res.Close)
 			}
+		}
+	}
+}
+
+// Over HTTP/2 such an answer sends a GOAWAY: the next call is on another
+// connection.
+func TestD13HTTP2ClientsMoveWhileDraining(t *testing.T) {
+	g := newGateway(t, nil)
+	client := clients(t)["HTTP/2"]
+	var reused bool
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
+	call := func() bool {
+		res := must(client.Do(must(http.NewRequestWithContext(ctx, http.MethodGet, g.server.URL, nil))))
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		<-g.done
+		return reused
+	}
+	if call() || !call() {
+		t.Fatal("connections are not kept")
+	}
+	g.handler.Drain()
+	call()
+	for deadline := time.Now().Add(5 * time.Second); call(); {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection is still used")
 		}
 	}
 }

@@ -25,6 +25,16 @@ func watched(t *testing.T) *gateway {
 			switch {
 			case r.Header.Get("Upgrade") != "":
 				switching(w, r)
+			case r.URL.Path == "/known":
+				w.Header().Set("Content-Length", "4")
+				_, _ = io.WriteString(w, "a\n")
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(400 * time.Millisecond)
+				_, _ = io.WriteString(w, "b\n")
+			case r.URL.Path == "/late":
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(800 * time.Millisecond) // longer than a recheck, within the limit
+				_, _ = io.WriteString(w, "a\n")
 			case r.URL.Path == "/talk":
 				_ = http.NewResponseController(w).EnableFullDuplex()
 				_ = http.NewResponseController(w).Flush()
@@ -62,7 +72,7 @@ func TestQuietStreamsGoOn(t *testing.T) {
 	t.Parallel()
 	g := watched(t)
 	for name, client := range clients(t) {
-		for path, lines := range map[string]int{"/busy": 5, "/short": 2} {
+		for path, lines := range map[string]int{"/busy": 5, "/short": 2, "/known": 2, "/late": 1} {
 			res := must(client.Get(g.server.URL + path))
 			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
@@ -186,6 +196,48 @@ func TestD01HTTP2ClientTakesNothing(t *testing.T) {
 	other.Body.Close()
 	if other.StatusCode != 200 {
 		t.Errorf("%d", other.StatusCode)
+	}
+}
+
+// Nor does one that allows not a single byte, be the answer in one piece, too
+// large for the buffers or one that is flushed as it comes.
+func TestD01HTTP2ClientWithoutWindow(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(s *setup) {
+		s.scheme = "h2c" // reads of whole frames
+		s.state.WriteIdleTimeout = 200 * time.Millisecond
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/large":
+				w.Header().Set("Content-Length", "100000")
+				_, _ = w.Write(make([]byte, 100_000))
+			case "/flushed":
+				_, _ = io.WriteString(w, "x")
+				_ = http.NewResponseController(w).Flush()
+			default:
+				_, _ = io.WriteString(w, "x")
+			}
+		}
+	})
+	for _, path := range []string{"/small", "/large", "/flushed"} {
+		conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		// RFC 9113 §6.5 and RFC 7541: SETTINGS_INITIAL_WINDOW_SIZE 0, and GET
+		// from the static table with a literal path and authority.
+		block := "\x82\x86\x04" + string(rune(len(path))) + path + "\x01\x01h"
+		_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+
+			"\x00\x00\x06\x04\x00\x00\x00\x00\x00"+"\x00\x04\x00\x00\x00\x00"+
+			"\x00\x00"+string(rune(len(block)))+"\x01\x05\x00\x00\x00\x01"+block)
+		for head := make([]byte, 9); head[3] != 3; { // RST_STREAM
+			if _, err := io.ReadFull(conn, head); err != nil {
+				t.Fatalf("%s: the stream is not reset: %v", path, err)
+			}
+			if _, err := io.CopyN(io.Discard, conn, int64(head[1])<<8|int64(head[2])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-g.done
 	}
 }
 

@@ -21,7 +21,6 @@ func (x *Exchange) local(credentials auth.Credentials) {
 	})
 	x.reason, x.detail = x.outcome.Reason, x.outcome.Detail
 	if p := x.body.fault.Load(); p != nil && p.hangup {
-		x.body.abandon()
 		x.reason, x.detail = p.reason, p.detail
 	}
 }

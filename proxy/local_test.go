@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -164,5 +166,45 @@ func TestLocalIsExplained(t *testing.T) {
 	e := g.state.Explain(r, time.Now())
 	if !e.Allowed || e.Route != "tokens" || e.Forwarded != "" || len(e.Upstreams) > 0 || len(e.Added) > 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// An answer that did not wait for the request's body, whoever made it and even
+// in a panic, must not turn the rest of the body into a request.
+func TestS10LocalAnswerWithoutTheBody(t *testing.T) {
+	t.Parallel()
+	const inner = "GET /inner HTTP/1.1\r\nHost: h\r\nX_user_id: root\r\n\r\n"
+	g := newGateway(t, func(s *setup) {
+		s.state.BodyIdleTimeout = 200 * time.Millisecond
+		s.routes = append(s.routes, localRoute("/unread", auth.None, func(w http.ResponseWriter, _ *http.Request, _ auth.Caller) auth.Outcome {
+			w.WriteHeader(http.StatusNoContent)
+			return auth.Outcome{}
+		}), localRoute("/panics", auth.None, func(http.ResponseWriter, *http.Request, auth.Caller) auth.Outcome {
+			panic("a fault of ours")
+		}))
+		s.routes[1].MaxBodyBytes, s.routes[2].MaxBodyBytes = 0, 0
+	})
+	for path, want := range map[string]int{"/unread": 204, "/panics": 500} {
+		for _, framing := range []string{
+			fmt.Sprintf("Content-Length: %d\r\n\r\nx", 1+len(inner)),
+			fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\nx", 1+len(inner)),
+		} {
+			conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+			_, _ = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: h\r\n"+framing)
+			<-g.done
+			// When the time for the body is over. A good gateway has closed by then.
+			late := time.AfterFunc(time.Second, func() { _, _ = io.WriteString(conn, inner) })
+			read, err := io.ReadAll(conn)
+			all := string(read)
+			late.Stop()
+			if !strings.HasPrefix(all, fmt.Sprintf("HTTP/1.1 %d ", want)) || strings.Count(all, "HTTP/1.1 ") != 1 || err != nil || len(g.done) > 0 {
+				t.Errorf("%s %q: %q %v", path, framing, all, err)
+			}
+		}
+	}
+	if r := g.last(); r != nil {
+		t.Errorf("the upstream received %s %s", r.Method, r.URL)
 	}
 }

@@ -119,7 +119,7 @@ func (x *Exchange) WriteHeader(status int) {
 		x.state.names.scrub(x.Header())
 	} else {
 		x.status = status
-		if x.handler.draining.Load() && x.in.ProtoMajor == 1 {
+		if x.handler.draining.Load() { // net/http makes a GOAWAY of it in HTTP/2
 			x.Header()["Connection"] = []string{"close"}
 		}
 	}
@@ -165,7 +165,7 @@ func (x *Exchange) limitWrite() {
 // of an HTTP/1 connection can stay: it harms writes alone, and net/http takes it
 // off when the request is over.
 func (x *Exchange) unlimitWrite() {
-	if x.in.ProtoMajor == 2 && x.state.writeIdle > 0 {
+	if x.in.ProtoMajor == 2 {
 		_ = x.guard.SetWriteDeadline(time.Time{})
 	}
 }
@@ -188,6 +188,7 @@ func (x *Exchange) end() {
 	failure := recover()
 	abort := failure != nil
 	x.handler.ongoing.remove(x)
+	x.body.abandon()
 	x.wait.over()
 	if x.cancel != nil {
 		x.cancel()

@@ -45,7 +45,7 @@ func (x *Exchange) watch(cut func()) {
 // watchAnswer watches over an answer that can take long. Its body may be closed
 // beside a Read.
 func (x *Exchange) watchAnswer(res *http.Response) {
-	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength >= 0 && res.ContentLength <= longAnswer {
+	if res.ContentLength >= 0 && res.ContentLength <= longAnswer { // 0 of a 101
 		return
 	}
 	if res.ContentLength < 0 {

@@ -39,7 +39,7 @@ func streaming(t *testing.T) *gateway {
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) })
 	g := newGateway(t, func(s *setup) {
-		s.routes = []*Route{route("all", "/", auth.BearerOnly), route("open", "/open/", auth.None)}
+		s.routes = []*Route{route("all", "/", auth.BearerOnly), route("open", "/open/", auth.None), route("keys", "/keys/", auth.APIKeyOnly)}
 		s.upstream = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			part := "data: 1\n"
@@ -149,6 +149,19 @@ func TestOnlyLongAnswersWithACredentialAreWatched(t *testing.T) {
 	g.handler.ongoing.mu.Lock()
 	defer g.handler.ongoing.mu.Unlock()
 	if n := len(g.handler.ongoing.by); n != 0 {
+		t.Errorf("%d are watched", n)
+	}
+}
+
+func TestP17StreamsOfAPIKeysAreWatched(t *testing.T) {
+	g := streaming(t)
+	r := must(http.NewRequest(http.MethodGet, g.server.URL+"/keys/events", nil))
+	r.Header.Set("Api-Key", apiKey)
+	res := must(g.server.Client().Do(r))
+	defer res.Body.Close()
+	g.handler.ongoing.mu.Lock()
+	defer g.handler.ongoing.mu.Unlock()
+	if n := len(g.handler.ongoing.by); n != 1 {
 		t.Errorf("%d are watched", n)
 	}
 }

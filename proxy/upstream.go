@@ -190,7 +190,6 @@ func (x *Exchange) forward() {
 		out.Body = &x.body
 	}
 	x.handler.proxy.ServeHTTP(x, out)
-	x.body.abandon()
 	if x.trailer != nil && len(x.trailer.Trailer) > 0 {
 		x.state.names.scrub(x.Header())
 	}

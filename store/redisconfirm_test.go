@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,5 +158,81 @@ func TestR17FilterVouched(t *testing.T) {
 	}
 	if n := server.Do(t, "HLEN", entriesKey); n != fmt.Sprint(filtered) {
 		t.Errorf("%s entries in the store", n)
+	}
+}
+
+// TestR17Whole: what the store does not have is believed not to be revoked only
+// by the log that was read, or on the word of somebody who had read as far.
+func TestR17Whole(t *testing.T) {
+	server := storetest.StartRedis(t)
+	s := open(t, store.Config{URL: server.URL(), Timeout: time.Second})
+	revoke(t, s, "a")
+	source, here := s.Sources()[0], storetest.Position(t, s)
+	parts := strings.Split(string(here), " ")
+	epoch, run := parts[0], parts[1]
+	ms, err := strconv.Atoi(parts[2][:strings.Index(parts[2], "-")])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const vouchedKey = "gatehouse:{0}:vouched"
+	at := func(run string, later int) revocation.Position {
+		return revocation.Position(fmt.Sprintf("%s %s %d-0", epoch, run, ms+later))
+	}
+	confirm := func(what string, since revocation.Position, want bool, asked ...auth.Revocation) int {
+		t.Helper()
+		there, whole, err := source.Confirm(t.Context(), since, asked...)
+		if err != nil || whole != want {
+			t.Errorf("%s: whole %t, %v", what, whole, err)
+		}
+		return len(there)
+	}
+	vouch := func(since, now revocation.Position) {
+		t.Helper()
+		if err := source.Vouch(t.Context(), since, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	confirm("where the log ends", here, true)
+	confirm("a line that is not there", at(run, 1), false)
+	confirm("another server", revocation.Position(epoch+" other "+parts[2]), false)
+	confirm("another epoch", revocation.Position("OTHER "+run+" "+parts[2]), false)
+
+	vouch(here, here)
+	if n := server.Do(t, "HLEN", vouchedKey); n != "0" {
+		t.Errorf("what is here was vouched for: %s lines", n)
+	}
+	vouch(at("old", 0), at("third", 0))
+	confirm("vouched for what is not here", at("old", 0), false)
+	vouch(at("old", 0), here)
+	confirm("vouched for", at("old", 0), true)
+	confirm("a little later", at("old", 2000), true)
+	confirm("too much later", at("old", 2001), false)
+	vouch(at("old", 1000), here)
+	vouch(at("old", 0), here)
+	confirm("by one who had read further", at("old", 3000), true)
+	server.Do(t, "HSET", vouchedKey, "old/"+epoch, "third/"+epoch+" 9999999999999")
+	confirm("vouched for another", at("old", 0), false)
+	vouch(at("old", 0), here)
+	confirm("and then for this", at("old", 0), true)
+
+	entry := auth.Revocation{Kind: auth.KindSession, ByKey: storetest.Session("by its key").Key(), Until: time.Now().Add(time.Hour)}
+	if err := source.Restore(t.Context(), []auth.Revocation{entry}); err != nil {
+		t.Fatal(err)
+	}
+	if n := confirm("while others write back", at("old", 0), false, storetest.Session("by its key"), storetest.Session("b")); n != 1 {
+		t.Errorf("%d of one are there", n)
+	}
+	confirm("while others write back, by the log", here, true)
+	server.Do(t, "DEL", "gatehouse:{0}:healing")
+	confirm("when they have", at("old", 0), true)
+
+	// Divided anew, what belongs here may be elsewhere.
+	server.Do(t, "SET", "gatehouse:{0}:epoch", epoch+"/2")
+	other := new(*revocation.ShardsError)
+	if _, err := source.Snapshot(t.Context(), func(revocation.Event) error { return nil }); !errors.As(err, other) {
+		t.Fatal(err)
+	}
+	if _, _, err := source.Confirm(t.Context(), here); !errors.As(err, other) {
+		t.Errorf("divided anew: %v", err)
 	}
 }

@@ -148,3 +148,27 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Error("the environment can lead elsewhere")
 	}
 }
+
+// TestAnswerBounds: an answer may have as much as it may, no parameter of its type
+// is overlooked, and no URL is in an error.
+func TestAnswerBounds(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Now = nil })
+	full := `{"active":true,"a":"` + strings.Repeat("x", maxAnswerBytes-len(`{"active":true,"a":""}`)) + `"}`
+	for _, c := range []struct {
+		kind, body string
+		good       bool
+	}{
+		{"application/json; charset=utf-8", full, true},
+		{"application/json", full + " ", false},
+		{"application/json; charset", full, false},
+	} {
+		r.answer(200, c.kind, c.body)
+		if i, err := r.Ask(t.Context(), "t0ken"); (err == nil) != c.good || c.good && time.Until(time.Unix(i.Until, 0)) > 30*time.Second {
+			t.Errorf("%s, %d bytes: %v", c.kind, len(c.body), err)
+		}
+	}
+	r.server.Close()
+	if _, err := r.Ask(t.Context(), "t0ken"); err == nil || strings.Contains(err.Error(), "/introspect") {
+		t.Errorf("%v", err)
+	}
+}

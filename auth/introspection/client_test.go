@@ -279,6 +279,9 @@ func TestTrouble(t *testing.T) {
 	}
 	r.last(t, auth.IntrospectionFailed)
 	text := r.log.String()
+	if strings.Contains(text, "answers again") {
+		t.Errorf("the log: %s", text)
+	}
 	if strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, "client_id and client_secret") || !strings.Contains(text, "issuer=afar") {
 		t.Errorf("the log: %s", text)
 	}
@@ -301,6 +304,12 @@ func TestTrouble(t *testing.T) {
 	_, _ = r.Ask(t.Context(), "x")
 	if n := strings.Count(r.log.String(), "level=ERROR"); n != 2 {
 		t.Errorf("%d errors after %s", n, troubleEvery)
+	}
+	r.answer(200, "application/json", `{"active":true}`)
+	r.pass(troubleEvery)
+	_, _ = r.Ask(t.Context(), "x")
+	if n := strings.Count(r.log.String(), "level=ERROR"); n != 2 {
+		t.Errorf("%d errors, one of them about an answer", n)
 	}
 }
 

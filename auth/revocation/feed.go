@@ -141,6 +141,7 @@ func (f *Feed) snapshot(ctx context.Context) error {
 	}
 	f.cfg.Keys.Replace(keys)
 	f.position = position
+	f.read(ctx, position)
 	f.cfg.Log.Info("revocation list: read",
 		"entries", entries, "api_keys", len(keys), "duration_ms", time.Since(began).Milliseconds())
 	return nil

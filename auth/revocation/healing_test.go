@@ -219,3 +219,21 @@ func TestHealingEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestBatchIsBounded: also where a shard's table and its answers both have some.
+func TestBatchIsBounded(t *testing.T) {
+	m := NewMirror(MirrorConfig{MaxBytes: 1 << 20})
+	m.narrow(t0)
+	for i := range healBatch + 10 {
+		kind := auth.KindClient
+		if i >= healBatch {
+			kind = auth.KindSession
+		}
+		m.Put(auth.Revocation{Kind: kind, ByKey: auth.RevocationKey{5: byte(i >> 8), 6: byte(i), 15: 8}, Until: t0.Add(time.Hour)}, t0)
+	}
+	h := newHealing(m)
+	h.shard = 0
+	if n := len(h.batch(m, t0)); n != healBatch {
+		t.Errorf("%d at once", n)
+	}
+}

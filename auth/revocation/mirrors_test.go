@@ -3,7 +3,9 @@ package revocation
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +89,20 @@ func TestMirrorsWhole(t *testing.T) {
 	}
 }
 
+func TestMirrorsFilterBits(t *testing.T) {
+	m := newMirrors(t, 4)
+	for i := range m {
+		m[i].cfg.MaxBytes = 1 << 12
+		if bits := m.FilterBits(); bits != i*m[0].FilterBits() {
+			t.Errorf("%d bits with %d filters", bits, i)
+		}
+		m[i].narrow(t0)
+	}
+	if m.FilterBits() != 4*m[0].FilterBits() || m[0].FilterBits() == 0 {
+		t.Errorf("%d bits", m.FilterBits())
+	}
+}
+
 // BenchmarkMirrors compares a look-up in one mirror with one in shards.
 func BenchmarkMirrors(b *testing.B) {
 	const entries = 100_000
@@ -162,4 +178,22 @@ func TestNothingToHandOver(t *testing.T) {
 	run(t, []step{{err: other}, {err: other}, {}, {}}, func(s *script, _ FeedConfig, _ string) {
 		wantCalls(t, s, "snapshot", "snapshot", "snapshot", "follow ")
 	})
+}
+
+// TestEntryOfAnotherShard: an entry that was written while there were fewer shards
+// is in force where it is looked up.
+func TestEntryOfAnotherShard(t *testing.T) {
+	m := newMirrors(t, 2)
+	e := session("0", time.Hour)
+	for i := 0; m.Of(e.Key()) != m[1]; i++ {
+		e.ID = strconv.Itoa(i)
+	}
+	f, err := NewFeed(FeedConfig{Source: &modelSource{}, Mirror: m[0], Mirrors: m, Keys: &auth.StoredAPIKeys{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.put(e, t0, true)
+	if m.Covers(e.Kind, e.Key(), 0, t0.Unix()) != auth.Covered {
+		t.Error("it is let in")
+	}
 }

@@ -41,7 +41,9 @@ type modelSource struct {
 	trimmed int               // how many of them the log no longer has
 	vouched map[int][2]int    // life → a later one that has all again, up to how many
 
-	changes atomic.Int64 // by change
+	down       error        // what nothing is confirmed or vouched for with
+	confirming func()       // called with each question, before it is answered; may be nil
+	changes    atomic.Int64 // by change
 }
 
 // change is for tests whose feed has a goroutine of its own, which is asleep
@@ -113,6 +115,9 @@ func (s *modelSource) Restore(_ context.Context, entries []auth.Revocation) erro
 
 func (s *modelSource) Confirm(_ context.Context, since Position, asked ...auth.Revocation) (there []auth.Revocation, whole bool, err error) {
 	s.changes.Load()
+	if s.confirming != nil {
+		s.confirming()
+	}
 	for _, r := range asked {
 		if s.has(r.Key()) {
 			there = append(there, entry(r.ID))
@@ -121,7 +126,7 @@ func (s *modelSource) Confirm(_ context.Context, since Position, asked ...auth.R
 	var life, n int
 	_, err = fmt.Sscanf(string(since), "%d %d", &life, &n)
 	vouched, ok := s.vouched[life]
-	return there, life == s.life || ok && vouched[0] == s.life && vouched[1] >= n, err
+	return there, life == s.life && n >= s.trimmed || ok && vouched[0] == s.life && vouched[1] >= n, errors.Join(err, s.down)
 }
 
 func (s *modelSource) Vouch(_ context.Context, since, now Position) error {
@@ -129,6 +134,9 @@ func (s *modelSource) Vouch(_ context.Context, since, now Position) error {
 	var from, n, to, m int
 	if _, err := fmt.Sscanf(string(since)+" "+string(now), "%d %d %d %d", &from, &n, &to, &m); err != nil {
 		return err
+	}
+	if s.down != nil {
+		return s.down
 	}
 	if to == s.life && from != to && (s.vouched[from][0] != to || s.vouched[from][1] < n) {
 		s.vouched[from] = [2]int{to, n}

@@ -159,15 +159,29 @@ func TestSieveRemembers(t *testing.T) {
 	m.put(lost, t0, false)
 	source.err = errors.New("down")
 	confirm(lost, t0, auth.Unsure, 4)
+	if m.sieve.Load().answers.find(split(lost.Key())) != nil {
+		t.Error("a failure is remembered")
+	}
 	source.err, source.whole = nil, false
 	confirm(lost, t0, auth.Unsure, 5)
 	source.add(lost)
 	confirm(lost, t0, auth.Covered, 6)
 	source.there = nil
 	confirm(lost, t0, auth.Covered, 6)
+	// Nor what else it might have of one that it has.
+	partly := subject(t0)
+	partly.ID = "partly"
+	m.put(partly, t0, false)
+	source.there = map[auth.RevocationKey]auth.Revocation{partly.Key(): partly}
+	confirm(partly, t0, auth.Covered, 7)
+	confirm(partly, t0.Add(time.Minute), auth.Unsure, 8)
 	// What is known by its key alone is one that is as well.
 	m.Put(auth.Revocation{Kind: auth.KindSession, ByKey: session("key", 0).Key(), Until: t0.Add(time.Hour)}, t0)
-	confirm(session("key", 0), t0, auth.Covered, 6)
+	confirm(session("key", 0), t0, auth.Covered, 8)
+	source.err = errors.New("down")
+	if _, err := m.Confirm(t.Context(), partly, t0.Add(time.Minute).Unix(), t0.Unix()); err != source.err {
+		t.Errorf("the store could not be had: %v", err)
+	}
 }
 
 // TestSieveAsksOnce: who asks at the same time shares a question, and an entry
@@ -378,5 +392,99 @@ func TestAnswersGiveWay(t *testing.T) {
 	a.ofShard(0, func(hi, lo, times uint64) bool { seen++; return hi == 1 && times > 100 })
 	if seen != 3 || a.find(1, 24) != nil {
 		t.Errorf("%d entries are known", seen)
+	}
+}
+
+// TestAnswersKept: keys are told apart by all of their bits, what the source was
+// not asked about is never taken for all there is, and nothing is no entry.
+func TestAnswersKept(t *testing.T) {
+	const hi, lo, kind = 1 << 40, 1 << 30, uint64(auth.KindSession)
+	a := newAnswers(0)
+	whole := func(want bool) {
+		t.Helper()
+		if have := a.find(hi, lo|kind); have == nil || have.whole != want || have.times != 7 {
+			t.Errorf("%+v, want whole %t", have, want)
+		}
+	}
+	a.put(hi, lo|kind, 7, false)
+	a.put(hi, lo|kind, 5, false)
+	whole(false)
+	a.put(hi, lo|kind, 0, true)
+	whole(true)
+	a.put(hi, lo|kind, 3, false)
+	whole(true)
+	for _, other := range [][2]uint64{{hi + 1, lo | kind}, {hi, lo + 8 | kind}} {
+		if a.find(other[0], other[1]) != nil {
+			t.Errorf("%x is another", other)
+		}
+		a.put(other[0], other[1], 0, true)
+		whole(true)
+	}
+	a.ofShard(0, func(foundHi, _, times uint64) bool {
+		if foundHi != hi || times != 7 {
+			t.Errorf("%x with %d is an entry", foundHi, times)
+		}
+		return true
+	})
+}
+
+// TestNarrowed: what a filter stands for when it is made, and what it does not.
+func TestNarrowed(t *testing.T) {
+	m := NewMirror(MirrorConfig{MaxBytes: 1 << 20})
+	gone, client := session("gone", time.Minute), auth.Revocation{Kind: auth.KindClient, Issuer: "main", ID: "app", Until: t0.Add(time.Hour)}
+	for _, r := range []auth.Revocation{gone, client, session("1", time.Hour), session("2", time.Hour)} {
+		m.Put(r, t0)
+	}
+	if !m.knows(gone) {
+		t.Error("all is known exactly without a filter")
+	}
+	m.narrow(gone.Until)
+	f := m.sieve.Load().filter.Load()
+	if f.entries() != 2 || f.base.Load() != 2 || f.added[auth.KindSession].Load() != 2 {
+		t.Errorf("%d entries, %d at first", f.entries(), f.base.Load())
+	}
+	if n := m.Len(); n[auth.KindClient] != 1 || n[auth.KindSession] != 2 {
+		t.Errorf("%v", n)
+	}
+	m.put(session("3", time.Hour), t0, false)
+	m.sieve.Load().answers.put(4, uint64(auth.KindSession), 0, true)
+	nothing := auth.Revocation{Kind: auth.KindSession, ByKey: auth.RevocationKey{7: 4}}
+	for i, want := range map[*auth.Revocation]bool{&client: true, {Kind: auth.KindSession, Issuer: "main", ID: "1"}: true, {Kind: auth.KindSession, Issuer: "main", ID: "3"}: false, &nothing: false} {
+		if m.knows(*i) != want {
+			t.Errorf("%+v: known exactly %t", i, !want)
+		}
+	}
+}
+
+// TestConfirmUnfed: who cannot be asked does not answer, and each answer is
+// counted.
+func TestConfirmUnfed(t *testing.T) {
+	m, source := narrowMirror(1 << 16)
+	var counted []auth.Coverage
+	m.cfg = NewMirror(MirrorConfig{MaxBytes: 1 << 16, Confirmed: func(c auth.Coverage) { counted = append(counted, c) }}).cfg
+	r := session("x", time.Hour)
+	m.put(r, t0, false)
+	had, since := m.source.Load(), m.since.Load()
+	for _, take := range []func(){func() { m.source.Store(nil) }, func() { m.source.Store(had); m.since.Store(nil) }} {
+		take()
+		if c, err := m.Confirm(t.Context(), r, 0, t0.Unix()); c != auth.Unsure || !errors.Is(err, errDoubt) {
+			t.Errorf("%d %v", c, err)
+		}
+	}
+	m.since.Store(since)
+	source.add(r)
+	if c, err := m.Confirm(t.Context(), r, 0, t0.Unix()); c != auth.Covered || err != nil || len(counted) != 1 || counted[0] != c {
+		t.Errorf("%d %v, counted %v", c, err, counted)
+	}
+}
+
+// TestFilterUntil: the last end is that of the entry that ends last.
+func TestFilterUntil(t *testing.T) {
+	f := newFilter(blockBytes)
+	for _, until := range []uint64{7, 9, 8} {
+		f.add(until, uint64(auth.KindSession), until)
+	}
+	if got := f.until.Load(); got != 9 {
+		t.Errorf("%d", got)
 	}
 }

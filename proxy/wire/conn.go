@@ -164,7 +164,6 @@ func (c *Conn) begin(h *head) {
 	switch {
 	case h.http2:
 		c.stage = stagePassed
-		c.Conn.SetReadDeadline(time.Time{})
 	case h.codings > 0:
 		c.stage, c.chunks = stageChunks, chunks{}
 	case h.length > 0:

@@ -1,0 +1,30 @@
+package outbound
+
+import (
+	"crypto/tls"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNewClient(t *testing.T) {
+	given := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: "issuer"}
+	for _, c := range []struct {
+		given  *tls.Config
+		oldest uint16
+	}{{nil, tls.VersionTLS12}, {given, tls.VersionTLS13}} {
+		way := NewClient(c.given, time.Second, 1).Transport.(*http.Transport)
+		if got := way.TLSClientConfig.MinVersion; got != c.oldest || way.TLSClientConfig == given || way.Proxy != nil {
+			t.Errorf("TLS from %x on, want %x", got, c.oldest)
+		}
+	}
+}
+
+func TestStatusError(t *testing.T) {
+	for status, redirect := range map[int]bool{204: false, 299: false, 302: true, 308: true, 401: false, 503: false} {
+		if text := StatusError(status).Error(); strings.Contains(text, "redirects are not followed") != redirect {
+			t.Errorf("%d: %s", status, text)
+		}
+	}
+}
