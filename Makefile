@@ -63,7 +63,7 @@ sim: ## the model of a thousand replicas: what it carries, and where it breaks
 
 .PHONY: scale
 scale: ## a revocation list of ten million behind 32 MiB, and start-up with one of a million: 4 GB of memory
-	go test -count=1 -v -timeout 15m ./test/scale -scale.entries 10000000 -scale.memory 32MiB -scale.limit 60MiB
+	go test -count=1 -v -timeout 15m ./test/scale -scale.entries 10000000 -scale.memory 32MiB -scale.limit 30MiB
 	go test -run '^$$' -timeout 15m -bench 'ColdStart|ReadWhileWritten|TenMillion' ./store ./auth/revocation
 
 .PHONY: peers
