@@ -86,13 +86,16 @@ func follow(t *testing.T, s *store.Store) {
 // comes twice.
 func followFrom(t *testing.T, s *store.Store) {
 	from := Position(t, s)
+	var wrote []auth.Revocation
 	for i := range 5 {
-		check(t, s.Revoke(t.Context(), near(s, fmt.Sprint(i))))
+		r := near(s, fmt.Sprint(i))
+		check(t, s.Revoke(t.Context(), r))
+		wrote = append(wrote, r)
 	}
-	for i := range 5 {
+	for i, r := range wrote {
 		e := Collect(t, s, from, 5-i)
 		equal(t, len(e), 5-i)
-		equal(t, e[0].Revocation, near(s, fmt.Sprint(i)))
+		equal(t, e[0].Revocation, r)
 		from = e[0].Position
 	}
 	equal(t, len(Collect(t, s, from, 0)), 0)
