@@ -305,6 +305,13 @@ func (g *gateway) get(target string, lines ...string) answer {
 	return g.raw("GET " + target + " HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
 }
 
+// forget forgets what the upstream has got.
+func (g *gateway) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.received = nil
+}
+
 // receivedSoFar is how many requests the upstream has got.
 func (g *gateway) receivedSoFar() int {
 	g.mu.Lock()

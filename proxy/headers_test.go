@@ -48,7 +48,7 @@ func TestH01IdentityIsNeverTheClients(t *testing.T) {
 		}
 		for _, line := range spoofed {
 			for target, want := range map[string][]string{"/": want, "/plain/": {}} {
-				g.received = nil
+				g.forget()
 				a := g.get(target, line, "Api-Key: "+apiKey, "Authorization: Bearer "+token(nil))
 				if a.StatusCode == http.StatusBadRequest {
 					continue // refused for its spelling: as good

@@ -150,7 +150,7 @@ func TestP08StripPrefix(t *testing.T) {
 			t.Errorf("%s: %d, upstream got %s, want %s", target, a.StatusCode, g.last().RequestURI, want)
 		}
 	}
-	g.received = nil
+	g.forget()
 	g.refused(g.get("/api/../v1/"), http.StatusBadRequest, "request_malformed")
 	g.refused(g.get("/api//evil"), http.StatusBadRequest, "request_malformed")
 }
@@ -215,7 +215,7 @@ func TestNamedMethodIsAllowed(t *testing.T) {
 	if a := g.raw("PURGE /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"); a.StatusCode != 200 || g.last().Method != "PURGE" {
 		t.Errorf("%d", a.StatusCode)
 	}
-	g.received = nil
+	g.forget()
 	a := g.get("/x")
 	g.refused(a, http.StatusMethodNotAllowed, "method_not_allowed")
 	if a.Header.Get("Allow") != "PURGE" {
@@ -226,7 +226,7 @@ func TestNamedMethodIsAllowed(t *testing.T) {
 func TestP20NoRedirect(t *testing.T) {
 	g := newGateway(t, func(s *setup) { s.routes = []*Route{route("dir", "/dir/", auth.None), route("all", "/{$}", auth.None)} })
 	for target, want := range map[string]int{"/dir": 200, "/dir?x=y": 200, "/dir/": 200, "//evil.example/dir": 400, "/dir/../x": 400, "/x//y": 400, "/%2e%2e//evil": 400, "/dir2": 404, "http://gw.example/": 200} {
-		g.received = nil
+		g.forget()
 		a := g.get(target)
 		if a.StatusCode != want || a.Header.Get("Location") != "" {
 			t.Errorf("%s: %d %s", target, a.StatusCode, a.Header.Get("Location"))
