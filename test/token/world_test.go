@@ -68,7 +68,6 @@ func pair(t testing.TB, change ...func(*rig.Config)) (one, two *world, redis *st
 // stores runs a test on each kind of store, at the same time.
 func stores(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
-	t.Parallel()
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		test(t, "file:gatehouse.db")
