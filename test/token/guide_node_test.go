@@ -44,7 +44,7 @@ func TestGuideTrayLinxInNode(t *testing.T) {
 
 func TestGuideClientSecretInNode(t *testing.T) {
 	t.Parallel()
-	w := start(t, "memory:", set("ACCESS_TTL", "2s"), set("GRACE", "1s"))
+	w := start(t, "memory:", set("ACCESS_TTL", "3s"), set("GRACE", "1s"))
 	if got := w.node(t, "clientsecret.mjs"); !equal(got, map[string]any{"authentications": 1, "many": true}) {
 		t.Errorf("the program ends with %v", got)
 	}
