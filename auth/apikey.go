@@ -22,15 +22,20 @@ type APIKey struct {
 	Routes   []string  // names of the routes it opens; nil: all
 	Stored   bool      // made at run time and kept in the store, not in the config
 
-	revocations []namedRevocation // the one by which it is revoked
-	value       []string          // the ID as a header's value, shared by requests
+	revocations []revocable // the one by which it is revoked
+	value       []string    // the ID as a header's value, shared by requests
 }
 
 // prepare computes what requests need of the key.
 func (k *APIKey) prepare() {
-	k.revocations = []namedRevocation{newNamedRevocation(KindAPIKey, "", k.ID)}
+	for _, r := range k.names() {
+		k.revocations = []revocable{{r.Kind, r.Key()}}
+	}
 	k.value = []string{k.ID}
 }
+
+// names are what the key is revoked by.
+func (k *APIKey) names() []Revocation { return []Revocation{{Kind: KindAPIKey, ID: k.ID}} }
 
 func (k *APIKey) expired(now time.Time) bool {
 	return !k.NotAfter.IsZero() && !now.Before(k.NotAfter)

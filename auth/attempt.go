@@ -16,11 +16,12 @@ type attempt struct {
 	known  *known // what was found out for it; nil: nothing was asked
 	trace  *[]Step
 
-	key     *APIKey
-	token   *Token
-	headers []HeaderValue
-	covered Kind   // what the credential was revoked by
-	failed  string // the scope, claim or header that was not met
+	key       *APIKey
+	token     *Token
+	presented Token // what token points to where it was remembered: no allocation of its own
+	headers   []HeaderValue
+	covered   Kind   // what the credential was revoked by
+	failed    string // the scope, claim or header that was not met
 	// question is set by a check that memory does not suffice for. The reason
 	// that the check returns is what Decide answers.
 	question question
@@ -135,18 +136,18 @@ func (a *attempt) checkAPIKeyRevoked() Reason {
 	if a.key == nil {
 		return Undecided
 	}
-	return a.checkCovered(a.key.revocations, 0, APIKeyInvalid)
+	return a.checkCovered(a.key, a.key.revocations, 0, APIKeyInvalid)
 }
 
 func (a *attempt) checkTokenRevoked() Reason {
 	if a.token == nil {
 		return Undecided
 	}
-	return a.checkCovered(a.token.revocations, a.token.begun, TokenRevoked)
+	return a.checkCovered(a.token, a.token.revocations(), a.token.begun, TokenRevoked)
 }
 
-func (a *attempt) checkCovered(entries []namedRevocation, begun int64, revoked Reason) Reason {
-	a.covered, a.question = a.gate.covered(entries, begun, a.unix, a.known)
+func (a *attempt) checkCovered(credential named, entries []revocable, begun int64, revoked Reason) Reason {
+	a.covered, a.question = a.gate.covered(credential, entries, begun, a.unix, a.known)
 	switch {
 	case a.covered != 0:
 		return revoked
@@ -192,12 +193,13 @@ func (a *attempt) checkClaims() Reason {
 	if len(a.policy.Claims) == 0 {
 		return Undecided
 	}
-	for i := range a.policy.Claims {
-		rule := &a.policy.Claims[i]
-		if a.token == nil || !rule.met(a.token.Claims) {
-			a.failed = fmt.Sprintf("claim %q is none of %q", rule.Claim, rule.AnyOf)
-			return ClaimForbidden
-		}
+	unmet := &a.policy.Claims[0]
+	if a.token != nil {
+		unmet = a.token.outcome(a.policy).unmet
+	}
+	if unmet != nil {
+		a.failed = fmt.Sprintf("claim %q is none of %q", unmet.Claim, unmet.AnyOf)
+		return ClaimForbidden
 	}
 	return OK
 }
@@ -212,13 +214,13 @@ func (a *attempt) checkHeaders() Reason {
 	if f == nil {
 		return Undecided
 	}
-	if a.token != nil {
-		r := a.token.headers(f)
-		if !r.ok {
-			a.failed = fmt.Sprintf("claim %q cannot be sent as a header", r.failed)
+	if a.token != nil && len(f.Claims) > 0 {
+		o := a.token.outcome(a.policy)
+		if o.failed != "" {
+			a.failed = fmt.Sprintf("claim %q cannot be sent as a header", o.failed)
 			return TokenClaims
 		}
-		a.headers = r.headers
+		a.headers = o.headers
 	}
 	a.headers = slices.Clip(a.headers) // the token's slice is shared: adding to it copies it
 	if a.key != nil && f.APIKeyHeader != "" {

@@ -99,7 +99,7 @@ func BenchmarkRenewal(b *testing.B) {
 				b.ReportAllocs()
 				at := now
 				for b.Loop() {
-					d.Principal.Token.expires = at.Unix() + 3600
+					d.Principal.Token.verified.expires = at.Unix() + 3600
 					if _, result, err := f.gate.Renew(d, at); err != nil || result == RenewCapped {
 						b.Fatal(result, err)
 					}

@@ -91,7 +91,7 @@ func TestEscapedNames(t *testing.T) {
 	payload := strings.Replace(f.payload(`,"a\"b":1`), `"sub"`, `"s\u0075b"`, 1)
 	token := f.raw(f.header(), payload)
 	d := f.want(token, OK)
-	if d.Principal.Token.Subject() != "u1" || string(d.Principal.Token.Claims.Lookup(`a"b`)) != "1" || d.Principal.Token.Claims.Lookup("exp") == nil {
+	if d.Principal.Token.Subject() != "u1" || string(d.Principal.Token.Claims().Lookup(`a"b`)) != "1" || d.Principal.Token.Claims().Lookup("exp") == nil {
 		t.Errorf("%s is read as %q", payload, d.Principal.Token.Subject())
 	}
 	f.want(f.raw(f.header(), f.payload(`,"s\u0075b":"u2"`)), TokenMalformed) // J11: twice

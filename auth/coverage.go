@@ -2,25 +2,21 @@ package auth
 
 import "context"
 
-// namedRevocation is an entry of the revocation list that would cover a
-// credential.
-type namedRevocation struct {
-	kind       Kind
-	key        RevocationKey
-	issuer, id string
+// revocable is an entry of the revocation list that would cover a credential.
+type revocable struct {
+	kind Kind
+	key  RevocationKey
 }
 
-func newNamedRevocation(kind Kind, issuer, id string) namedRevocation {
-	return namedRevocation{kind, NewRevocationKey(kind, issuer, id), issuer, id}
-}
+// named is a credential that knows what it may have been revoked by.
+type named interface{ names() []Revocation }
 
 // covered returns the kind of the entry that covers a credential, 0 for none.
 // One that is known to cover it comes before any that memory is unsure of; where
 // there are only such, open is the question to the store.
-func (g *Gate) covered(entries []namedRevocation, begun, now int64, k *known) (by Kind, open question) {
+func (g *Gate) covered(credential named, entries []revocable, begun, now int64, k *known) (by Kind, open question) {
 	unsure := false
-	for i := range entries {
-		e := &entries[i]
+	for _, e := range entries {
 		switch k.covers(g.revocations, e, begun, now) {
 		case Covered:
 			return e.kind, nil
@@ -29,13 +25,13 @@ func (g *Gate) covered(entries []namedRevocation, begun, now int64, k *known) (b
 		}
 	}
 	if unsure {
-		open = g.confirm(entries, begun, now)
+		open = g.confirm(credential.names(), begun, now)
 	}
 	return 0, open
 }
 
 // covers asks the list, and where that is unsure, what was found out.
-func (k *known) covers(list RevocationList, e *namedRevocation, begun, now int64) Coverage {
+func (k *known) covers(list RevocationList, e revocable, begun, now int64) Coverage {
 	c := list.Covers(e.kind, e.key, begun, now)
 	if c == Unsure && k != nil {
 		c = k.coverage[e.key]
@@ -44,17 +40,17 @@ func (k *known) covers(list RevocationList, e *namedRevocation, begun, now int64
 }
 
 // confirm asks the store about all that memory is unsure of.
-func (g *Gate) confirm(entries []namedRevocation, begun, now int64) question {
+func (g *Gate) confirm(names []Revocation, begun, now int64) question {
 	return func(ctx context.Context, k *known) error {
 		if k.coverage == nil {
 			k.coverage = make(map[RevocationKey]Coverage, 1)
 		}
-		for i := range entries {
-			e := &entries[i]
+		for _, r := range names {
+			e := revocable{r.Kind, r.Key()}
 			if k.covers(g.revocations, e, begun, now) != Unsure {
 				continue
 			}
-			c, err := g.revocations.Confirm(ctx, Revocation{Kind: e.kind, Issuer: e.issuer, ID: e.id}, begun, now)
+			c, err := g.revocations.Confirm(ctx, r, begun, now)
 			if err != nil {
 				return err
 			}

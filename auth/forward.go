@@ -58,6 +58,8 @@ type Forward struct {
 type HeaderValue struct {
 	Name  string
 	Value []string
+
+	text [1]string // what Value is a slice of, where it is a token's: one object less
 }
 
 // What the headers of one request may hold, in bytes: servers refuse requests
@@ -68,23 +70,14 @@ const (
 	maxHeaderValues = 8 << 10
 )
 
-// rendered are a token's claims as headers, for one Forward.
-type rendered struct {
-	forward *Forward
-	headers []HeaderValue
-	ok      bool
-	failed  string // the claim that cannot be sent
-}
-
 // render writes the claims as headers. A claim that is absent, null or empty text
-// sets no header. One that cannot be sent without changing its meaning makes ok false:
-// sending less, or something else, could make the caller someone else.
-func (f *Forward) render(c Claims, subjectClaim string) *rendered {
-	r := &rendered{forward: f, ok: true, headers: make([]HeaderValue, 0, len(f.Claims))}
-	values := make([]string, 0, len(f.Claims)) // one allocation for all
+// sets no header. One that cannot be sent without changing its meaning is returned
+// as failed: sending less, or something else, could make the caller someone else.
+func (f *Forward) render(c Claims, t *verified) (headers []HeaderValue, failed string) {
+	headers = make([]HeaderValue, 0, len(f.Claims)) // never grows: Value points into it
 	total := 0
 	for _, h := range f.Claims {
-		path := cmp.Or(h.Claim, subjectClaim)
+		path := cmp.Or(h.Claim, t.issuer.SubjectClaim)
 		v := c.Lookup(path)
 		if v == nil || string(v) == `""` {
 			continue
@@ -92,13 +85,16 @@ func (f *Forward) render(c Claims, subjectClaim string) *rendered {
 		s, ok := h.Format.write(v)
 		total += len(s)
 		if !ok || len(s) > maxHeaderValue || total > maxHeaderValues {
-			return &rendered{forward: f, failed: path}
+			return nil, path
 		}
-		values = append(values, s)
-		n := len(values)
-		r.headers = append(r.headers, HeaderValue{Name: h.Header, Value: values[n-1 : n : n]})
+		if s == t.subject {
+			s = t.subject // one copy will do
+		}
+		headers = append(headers, HeaderValue{Name: h.Header, text: [1]string{s}})
+		last := &headers[len(headers)-1]
+		last.Value = last.text[:]
 	}
-	return r
+	return headers, ""
 }
 
 func (f Format) write(v jsontext.Value) (string, bool) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -26,7 +25,8 @@ type Gate struct {
 	apiKeys     *APIKeys
 	issuers     []*Issuer
 	revocations RevocationList
-	tokens      *otter.Cache[string, *Token] // by the token's whole text; nil: none is remembered
+	tokens      *otter.Cache[fingerprint, *verified] // nil: none is remembered
+	fingerprint func(compact string) fingerprint
 }
 
 // NewGate returns the Gate for a configuration. It fails when a part is
@@ -37,7 +37,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 	}
 	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations}
 	if cfg.CacheBytes > 0 {
-		cache, err := otter.New(&otter.Options[string, *Token]{
+		cache, err := otter.New(&otter.Options[fingerprint, *verified]{
 			MaximumWeight: uint64(cfg.CacheBytes),
 			Weigher:       weigh,
 			// Maintenance runs where it falls due: the package starts no goroutine.
@@ -47,14 +47,27 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 			return nil, fmt.Errorf("auth: making the token cache: %w", err)
 		}
 		g.tokens = cache
+		if g.fingerprint, err = newFingerprints(); err != nil {
+			return nil, err
+		}
 	}
 	return g, nil
 }
 
-// weigh estimates what one remembered token takes: its text, its payload, and
-// the keys, headers and bookkeeping around them.
-func weigh(text string, t *Token) uint32 {
-	return uint32(len(text) + len(t.compact) + len(t.Claims.data) + 16*cap(t.Claims.members) + 1024)
+// weigh estimates in bytes what is remembered of one token: what it says of its
+// bearer, and around that the headers for a few routes and the cache's own.
+func weigh(_ fingerprint, t *verified) uint32 {
+	n := 768 + len(t.id) + len(t.session) + len(t.subject) + len(t.client)
+	for _, s := range t.scopes {
+		n += len(s) + 16
+	}
+	if t.opaque != nil {
+		n += len(t.opaque.claims.data) + 16*cap(t.opaque.claims.members)
+	}
+	if t.issuer.Renew != nil {
+		n += 1024 // its successor
+	}
+	return uint32(n)
 }
 
 // Decision is the outcome for one request. The zero value denies.
@@ -122,12 +135,15 @@ func (g *Gate) decide(p *Policy, c Credentials, now time.Time, k *known, trace *
 func (g *Gate) token(a *attempt) (*Token, Reason) {
 	issuers, compact := a.policy.Issuers, a.creds.bearer
 	remember := g.tokens != nil && a.trace == nil
+	var name fingerprint
 	if remember {
-		if t, ok := g.tokens.GetIfPresent(compact); ok && t.stands(a.unix) && slices.Contains(issuers, t.issuer) {
-			return t, t.inTime(a.unix)
+		name = g.fingerprint(compact)
+		if t, ok := g.tokens.GetIfPresent(name); ok && t.stands(a.unix) && slices.Contains(issuers, t.issuer) {
+			a.presented = Token{verified: t, compact: compact}
+			return &a.presented, t.inTime(a.unix)
 		}
 	}
-	v := &verification{issuers: issuers, unix: a.unix, compact: compact, token: new(Token)}
+	v := &verification{issuers: issuers, unix: a.unix, compact: compact, token: &Token{verified: new(verified), compact: compact}}
 	checks := verificationChecks
 	if i := introspecting(issuers); i != nil && isOpaque(compact) {
 		checks, v.token.issuer, v.answer, v.explained = introspectionChecks, i, a.known.answer(), a.trace != nil
@@ -136,22 +152,24 @@ func (g *Gate) token(a *attempt) (*Token, Reason) {
 		a.question = v.question
 		return nil, reason
 	}
-	t := v.token
-	if remember && t.stands(a.unix) {
-		// All requests with one token share one Token, so that it is renewed
-		// once. The header's string may be part of a larger buffer: copy it.
-		t, _ = g.tokens.SetIfAbsent(strings.Clone(compact), t)
-		if !slices.Contains(issuers, t.issuer) || !t.stands(a.unix) {
-			t = v.token
-			g.tokens.Set(strings.Clone(compact), t)
+	if t := v.token.verified; remember && t.stands(a.unix) {
+		// All requests with one token share what is remembered of it, so that it
+		// is renewed once.
+		shared, _ := g.tokens.SetIfAbsent(name, t)
+		if !slices.Contains(issuers, shared.issuer) || !shared.stands(a.unix) {
+			shared = t
+			g.tokens.Set(name, shared)
 		}
+		v.token.verified = shared
 	}
-	return t, OK
+	return v.token, OK
 }
 
 // stands reports whether what is remembered of a token may be used: its issuer
 // still has the key, or need not be asked about it again.
-func (t *Token) stands(unix int64) bool { return t.held() && (t.key != nil || unix < t.until) }
+func (t *verified) stands(unix int64) bool {
+	return t.held() && (t.opaque == nil || unix < t.opaque.until)
+}
 
 // APIKey tells whose API key was presented, wherever that was: its id, or why it
 // is not good, as a request that presents it would be told. Which routes it opens
@@ -201,7 +219,7 @@ func (g *Gate) recheck(p Principal, now time.Time, k *known) (Reason, question) 
 			return APIKeyInvalid, nil
 		}
 		var by Kind
-		if by, open = g.covered(key.revocations, 0, unix, k); by != 0 {
+		if by, open = g.covered(key, key.revocations, 0, unix, k); by != 0 {
 			return APIKeyInvalid, nil
 		}
 	}
@@ -212,7 +230,7 @@ func (g *Gate) recheck(p Principal, now time.Time, k *known) (Reason, question) 
 		if reason := t.inTime(unix); reason != OK {
 			return reason, nil
 		}
-		by, more := g.covered(t.revocations, t.begun, unix, k)
+		by, more := g.covered(t, t.revocations(), t.begun, unix, k)
 		if by != 0 {
 			return TokenRevoked, nil
 		}

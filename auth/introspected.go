@@ -69,7 +69,7 @@ var introspectionChecks = []check[*verification]{
 	}},
 	{"introspection", (*verification).introspect, func(v *verification) string { return v.expected }},
 	{"token kind", (*verification).accessToken, func(v *verification) string {
-		return fmt.Sprintf("token_type %s, token_use %s", v.token.Claims.get("token_type"), v.token.Claims.get("token_use"))
+		return fmt.Sprintf("token_type %s, token_use %s", v.token.claims.get("token_type"), v.token.claims.get("token_use"))
 	}},
 	{"token claims", (*verification).claims, describeClaims},
 	{"token time", (*verification).time, describeTime},
@@ -110,10 +110,10 @@ func (v *verification) introspect() Reason {
 	if !answer.Active {
 		return TokenUntrusted
 	}
-	v.token.Claims, v.token.until = answer.Claims, answer.Until
-	v.token.compact = strings.Clone(v.compact)
-	v.token.again.Store(answer.Until + reaskAfter)
-	if iss := v.token.Claims.get("iss"); iss != nil && !v.from(issuer) {
+	v.token.claims = &answer.Claims
+	v.token.opaque = &vouched{claims: answer.Claims, until: answer.Until}
+	v.token.opaque.again.Store(answer.Until + reaskAfter)
+	if iss := v.token.claims.get("iss"); iss != nil && !v.from(issuer) {
 		v.expected += fmt.Sprintf(", but iss is %s", iss)
 		return TokenUntrusted
 	}
@@ -127,17 +127,21 @@ const reaskAfter = 10
 // reask is the question whether the token of a connection is still good, nil as
 // long as that need not be asked.
 func (t *Token) reask(unix int64, k *known) question {
-	if t.key != nil || unix < t.again.Load() || k.answer() != nil {
+	if t.opaque == nil || k.answer() != nil {
+		return nil
+	}
+	again := &t.opaque.again
+	if unix < again.Load() {
 		return nil
 	}
 	return func(ctx context.Context, k *known) (err error) {
-		t.again.Store(unix + reaskAfter) // whatever comes of it
+		again.Store(unix + reaskAfter) // whatever comes of it
 		if k.introspected, err = t.issuer.Introspection.Ask(ctx, t.compact); err != nil {
 			return err
 		}
-		t.again.Store(unix) // where it is not good, other connections with it end too
+		again.Store(unix) // where it is not good, other connections with it end too
 		if k.introspected.Active {
-			t.again.Store(k.introspected.Until + reaskAfter)
+			again.Store(k.introspected.Until + reaskAfter)
 		}
 		return nil
 	}
@@ -153,7 +157,7 @@ var tokenKinds = map[string][]string{
 
 func (v *verification) accessToken() Reason {
 	for name, wanted := range tokenKinds {
-		value := v.token.Claims.Lookup(name)
+		value := v.token.claims.Lookup(name)
 		if value == nil {
 			continue
 		}

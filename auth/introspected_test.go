@@ -232,6 +232,15 @@ func TestR20IntrospectedIsNotMixedUp(t *testing.T) {
 		t.Errorf("another issuer's route answers %s", d.Reason)
 	}
 	f.wantResolved(opaque, now, OK)
+	b.answers = map[string]string{opaque: `{"active":true,"sub":"u2","aud":"api"}`} // a token of both, of different users
+	for range 2 {
+		if d := f.gate.Resolve(t.Context(), &elsewhere, bearer(opaque), now); d.Reason != OK || d.Principal.Token.Subject() != "u2" || d.Principal.Token.Issuer() != &issuer {
+			t.Errorf("another issuer's route lets in %+v", d.Principal.Token)
+		}
+		if d := f.resolve(opaque, now); d.Reason != OK || d.Principal.Token.Subject() != "u1" {
+			t.Errorf("the first issuer's route lets in %+v", d.Principal.Token)
+		}
+	}
 }
 
 func TestIntrospectedIsRevoked(t *testing.T) {

@@ -52,10 +52,10 @@ const (
 	maxInterval      = 60 // seconds
 )
 
-func (t *Token) life() int64 { return t.expires - t.issuedAt }
+func (t *verified) life() int64 { return t.expires - t.issuedAt }
 
 // renewalDue reports whether enough of the token's life is used up.
-func (t *Token) renewalDue(now time.Time) bool {
+func (t *verified) renewalDue(now time.Time) bool {
 	r := t.issuer.Renew
 	if r == nil {
 		return false
@@ -148,8 +148,9 @@ func (t *Token) reissue(now, expires int64, session string) (compact, id string,
 func (t *Token) payload(now, expires int64, session, id string) []byte {
 	b := make([]byte, 0, 1<<10)
 	b = append(b, '{')
-	for _, m := range t.Claims.members {
-		name := string(t.Claims.nameOf(m))
+	claims := t.Claims()
+	for _, m := range claims.members {
+		name := string(claims.nameOf(m))
 		switch name {
 		case "iat", "nbf", "exp", "jti":
 			continue
@@ -158,7 +159,7 @@ func (t *Token) payload(now, expires int64, session, id string) []byte {
 				continue // null or empty
 			}
 		}
-		b = appendMember(b, name, t.Claims.valueOf(m))
+		b = appendMember(b, name, claims.valueOf(m))
 	}
 	date := func(name string, unix int64) { b = appendMember(b, name, fmt.Appendf(nil, "%d", unix)) }
 	date("iat", now)
@@ -168,7 +169,7 @@ func (t *Token) payload(now, expires int64, session, id string) []byte {
 	if t.beginsSession() {
 		b = appendMember(b, "sid", quote(session))
 	}
-	if t.Claims.get("auth_time") == nil {
+	if claims.get("auth_time") == nil {
 		date("auth_time", t.begun)
 	}
 	return append(b, '}')
@@ -176,7 +177,7 @@ func (t *Token) payload(now, expires int64, session, id string) []byte {
 
 // beginsSession reports whether the token belongs to no session yet: its
 // successors' session is named after it.
-func (t *Token) beginsSession() bool { return t.session == t.id }
+func (t *verified) beginsSession() bool { return t.session == t.id }
 
 func appendMember(b []byte, name string, value []byte) []byte {
 	if len(b) > 1 {

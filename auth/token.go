@@ -11,57 +11,85 @@ import (
 )
 
 // Token is a bearer token that was verified: its signature is its issuer's, or
-// its issuer was asked about it, and its claims have the right form. It says who is calling, not that the
-// call is allowed: time, revocation and the route's rules are checked again
-// for each request. All but the caches at its end is never changed.
+// its issuer was asked about it, and its claims have the right form. It says who
+// is calling, not that the call is allowed: time, revocation and the route's
+// rules are checked again for each request.
 type Token struct {
-	Claims Claims
+	*verified
 
+	compact string  // as it was presented
+	claims  *Claims // nil where it was verified for an earlier request
+}
+
+// verified is what is remembered of a token: what each request needs, and
+// neither its text nor its claims, which take most of the room and come again
+// with the next request. All but the caches at its end is never changed.
+type verified struct {
 	issuer  *Issuer
-	key     *Key   // nil: the issuer says so, see until
-	typ     string // header `typ`
-	id      string // `jti`, or the hex SHA-256 of the signing input; of all of an opaque one
-	session string // `sid`, or the id: the session that this token began
+	key     *Key     // nil: the issuer says so
+	opaque  *vouched // nil: a key says so
+	typ     string   // header `typ`
+	id      string   // `jti`, or the hex SHA-256 of the signing input; of all of an opaque one
+	session string   // `sid`, or the id: the session that this token began
 	subject string
+	client  string // `client_id`, else `azp`
 
 	expires   int64 // Unix seconds, as all of these
-	endless   bool  // it ends when its issuer says so; expires means nothing
-	until     int64 // when the issuer is to be asked about it again; 0: never
 	notBefore int64 // 0: none
 	issuedAt  int64 // 0: none
 	begun     int64 // auth_time, else iat, else 0, which every revocation covers
 	hasIAT    bool
+	endless   bool // it ends when its issuer says so; expires means nothing
 
-	scopes []string
+	scopes   []string
+	entries  [maxNames]revocable // of the revocation list, looked up for each request
+	nEntries int
 
-	// revocations are looked up for each request.
-	revocations []namedRevocation
+	outcomes  atomic.Pointer[outcome]   // of the routes that were asked for last
+	mint      sync.Mutex                // held while a successor is signed
+	successor atomic.Pointer[successor] // nil: it was not renewed
+}
 
-	compact   string                   // of an opaque one, to ask about it
-	again     atomic.Int64             // when that is next, while a connection goes on with it
-	rendered  atomic.Pointer[rendered] // the claims as headers, for the route asked last
-	mint      sync.Mutex               // held while a successor is signed
-	successor atomic.Pointer[successor]
+// vouched is what is remembered besides of a token that only its issuer can read.
+type vouched struct {
+	claims Claims       // the issuer's answer
+	until  int64        // when the issuer is to be asked about it again, in Unix seconds
+	again  atomic.Int64 // when that is next, while a connection goes on with it
+}
+
+// Claims are the token's claims, or what its issuer answered; not to be changed.
+// Where the token was verified for an earlier request they are read from it again.
+func (t *Token) Claims() Claims {
+	switch {
+	case t.claims != nil:
+		return *t.claims
+	case t.opaque != nil:
+		return t.opaque.claims
+	}
+	_, payload, _, _ := split(t.compact, len(t.compact))
+	raw, _ := encoding.DecodeString(payload)
+	c, _ := parseClaims(raw) // which it could be when it was verified
+	return c
 }
 
 // Subject is who the token is about (RFC 7519 §4.1.2), by the issuer's subject
 // claim; empty when it names nobody.
-func (t *Token) Subject() string { return t.subject }
+func (t *verified) Subject() string { return t.subject }
 
 // ID is the token's jti (RFC 7519 §4.1.7), or the hex SHA-256 of its signing
 // input where it has none; of the whole token where it is opaque.
-func (t *Token) ID() string { return t.id }
+func (t *verified) ID() string { return t.id }
 
 // SessionID is the token's sid (OpenID Connect Front-Channel Logout §3), or
 // its own ID: the session that its renewals will carry on.
-func (t *Token) SessionID() string { return t.session }
+func (t *verified) SessionID() string { return t.session }
 
 // Issuer is who signed it.
-func (t *Token) Issuer() *Issuer { return t.issuer }
+func (t *verified) Issuer() *Issuer { return t.issuer }
 
 // Expires is when it ends (RFC 7519 §4.1.4), leeway not counted; zero where only
 // its issuer knows.
-func (t *Token) Expires() time.Time {
+func (t *verified) Expires() time.Time {
 	if t.endless {
 		return time.Time{}
 	}
@@ -70,27 +98,21 @@ func (t *Token) Expires() time.Time {
 
 // AuthTime is when the session began: `auth_time` (OpenID Connect Core §2), else
 // `iat`, else 1970.
-func (t *Token) AuthTime() time.Time { return time.Unix(t.begun, 0) }
+func (t *verified) AuthTime() time.Time { return time.Unix(t.begun, 0) }
 
 // Scopes are those of `scope` (RFC 8693 §4.2) and `scp`; not to be changed.
-func (t *Token) Scopes() []string { return t.scopes }
+func (t *verified) Scopes() []string { return t.scopes }
 
 // ClientID is who the token was issued to: `client_id` (RFC 8693 §4.3), else
 // `azp`; empty: it does not say.
-func (t *Token) ClientID() string {
-	id, _ := text(t.Claims.Lookup("client_id"))
-	if id == "" {
-		id, _ = text(t.Claims.Lookup("azp"))
-	}
-	return id
-}
+func (t *verified) ClientID() string { return t.client }
 
 // SignedByClient tells that the token's client has signed it, or could have: only
 // that it is the client's is certain then, and nothing of its ids.
-func (t *Token) SignedByClient() bool { return t.key != nil && t.key.Client != "" }
+func (t *verified) SignedByClient() bool { return t.key != nil && t.key.Client != "" }
 
 // Life is how long it is good for from when it was issued; 0 without iat.
-func (t *Token) Life() time.Duration {
+func (t *verified) Life() time.Duration {
 	if !t.hasIAT {
 		return 0
 	}
@@ -101,7 +123,7 @@ func (t *Token) Life() time.Duration {
 // a registered claim has a wrong type, or exp is missing. A token
 // without jti goes by the SHA-256 of named.
 func (t *Token) read(named string) Reason {
-	c := t.Claims
+	c := *t.claims
 	ok := true
 	number := func(name string) (n int64, has bool) {
 		v := c.get(name)
@@ -136,9 +158,8 @@ func (t *Token) read(named string) Reason {
 	if t.session = str("sid"); t.session == "" {
 		t.session = t.id
 	}
-	client := str("client_id")
-	if client == "" {
-		client = str("azp")
+	if t.client = str("client_id"); t.client == "" {
+		t.client = str("azp")
 	}
 	t.scopes = append(words(c.Lookup("scope")), words(c.Lookup("scp"))...)
 	if !hasExp {
@@ -147,15 +168,19 @@ func (t *Token) read(named string) Reason {
 	if !ok || !hasExp {
 		return TokenClaims
 	}
-	t.until = min(t.until, t.expires)
-	t.name(client)
+	if t.opaque != nil {
+		t.opaque.until = min(t.opaque.until, t.expires)
+	}
+	for i, r := range t.names() {
+		t.entries[i], t.nEntries = revocable{r.Kind, r.Key()}, i+1
+	}
 	return OK
 }
 
 // withoutEnd gives a token that only its issuer can read, and that has no exp, the
 // end that its iat allows: what it was revoked by is not remembered for longer.
 // It reports false for any other.
-func (t *Token) withoutEnd() bool {
+func (t *verified) withoutEnd() bool {
 	t.expires = math.MaxInt64
 	if t.endless = !t.hasIAT; t.hasIAT {
 		t.expires = t.issuedAt + int64(t.issuer.MaxTokenLife/time.Second)
@@ -163,13 +188,19 @@ func (t *Token) withoutEnd() bool {
 	return t.key == nil
 }
 
-// name computes under which keys the token may have been revoked.
-func (t *Token) name(client string) {
+// revocations are those that would cover the token.
+func (t *verified) revocations() []revocable { return t.entries[:t.nEntries] }
+
+// maxNames is how many names there can be.
+const maxNames = 6
+
+// names are what the token may have been revoked by.
+func (t *verified) names() []Revocation {
 	issuer := t.issuer.Name
-	t.revocations = make([]namedRevocation, 0, 6)
+	names := make([]Revocation, 0, maxNames)
 	add := func(kind Kind, scope, id string) {
 		if id != "" {
-			t.revocations = append(t.revocations, newNamedRevocation(kind, scope, id))
+			names = append(names, Revocation{Kind: kind, Issuer: scope, ID: id})
 		}
 	}
 	add(KindToken, issuer, t.id)
@@ -180,14 +211,15 @@ func (t *Token) name(client string) {
 		add(KindToken, issuer, t.session)
 	}
 	add(KindSubject, issuer, t.subject)
-	add(KindClient, issuer, client)
+	add(KindClient, issuer, t.client)
 	add(KindIssuer, "", issuer)
+	return names
 }
 
 // inTime checks what the clock decides (RFC 7519 §4.1.4 to §4.1.6). A life that
 // is too long is refused here too: without iat it is counted from now. So is a
 // session that begins in the future: it would outlast its cap and revocations.
-func (t *Token) inTime(now int64) Reason {
+func (t *verified) inTime(now int64) Reason {
 	leeway := int64(t.issuer.Leeway / time.Second)
 	from := now
 	if t.hasIAT {
@@ -209,20 +241,10 @@ func (t *Token) forAudience() bool {
 	if t.issuer.AnyAudience {
 		return true
 	}
-	v := t.Claims.get("aud")
+	v := t.claims.get("aud")
 	if k := v.Kind(); k != '"' && k != '[' {
 		return false
 	}
 	all, _ := texts(v)
 	return slices.ContainsFunc(all, func(a string) bool { return slices.Contains(t.issuer.Audiences, a) })
-}
-
-// headers returns the claims as headers for a route.
-func (t *Token) headers(f *Forward) *rendered {
-	r := t.rendered.Load()
-	if r == nil || r.forward != f {
-		r = f.render(t.Claims, t.issuer.SubjectClaim)
-		t.rendered.Store(r)
-	}
-	return r
 }

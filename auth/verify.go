@@ -69,7 +69,7 @@ func describeAudience(v *verification) string {
 	if v.token.issuer.AnyAudience {
 		return "any audience is accepted"
 	}
-	return fmt.Sprintf("aud %s, wanted one of %q", v.token.Claims.get("aud"), v.token.issuer.Audiences)
+	return fmt.Sprintf("aud %s, wanted one of %q", v.token.claims.get("aud"), v.token.issuer.Audiences)
 }
 
 func describeRequired(v *verification) string { return strings.Join(v.token.issuer.Required, ", ") }
@@ -189,7 +189,7 @@ func (v *verification) candidates(issuer *Issuer) []*Key {
 func (v *verification) whyUntrusted(signed bool) string {
 	switch {
 	case signed:
-		return fmt.Sprintf("the signature is good, but iss %s is not that key's issuer", v.token.Claims.get("iss"))
+		return fmt.Sprintf("the signature is good, but iss %s is not that key's issuer", v.token.claims.get("iss"))
 	case v.tried > 0:
 		return fmt.Sprintf("%d key(s) fit, none made this signature", v.tried)
 	}
@@ -201,15 +201,17 @@ func (v *verification) parsePayload() Reason {
 	if err != nil {
 		return TokenMalformed
 	}
-	if v.token.Claims, err = parseClaims(raw); err != nil {
+	c, err := parseClaims(raw)
+	if err != nil {
 		return TokenMalformed
 	}
+	v.token.claims = &c
 	return OK
 }
 
 // from reports whether the token's `iss` is exactly the issuer's.
 func (v *verification) from(issuer *Issuer) bool {
-	iss := v.token.Claims.get("iss")
+	iss := v.token.claims.get("iss")
 	if iss == nil {
 		return issuer.Issuer == ""
 	}
@@ -227,7 +229,7 @@ func (v *verification) forClient(key *Key) bool {
 	if key.Client == "" {
 		return true
 	}
-	c := v.token.Claims
+	c := v.token.claims
 	for _, m := range c.members {
 		if !slices.Contains(clientClaims, string(c.nameOf(m))) {
 			return false
@@ -267,7 +269,7 @@ func (v *verification) audience() Reason {
 
 func (v *verification) required() Reason {
 	for _, name := range v.token.issuer.Required {
-		if value := v.token.Claims.Lookup(name); value == nil || string(value) == `""` {
+		if value := v.token.claims.Lookup(name); value == nil || string(value) == `""` {
 			return TokenClaims // an empty sub is nobody
 		}
 	}
@@ -275,7 +277,7 @@ func (v *verification) required() Reason {
 }
 
 // held reports whether the issuer still has the key that verified the token.
-func (t *Token) held() bool {
+func (t *verified) held() bool {
 	if t.key == nil {
 		return true // nobody has signed it
 	}
@@ -311,7 +313,7 @@ func (g *Gate) Inspect(ctx context.Context, token string, now time.Time) (Report
 		r.Token = t
 	}
 	if t != nil && t.key == nil {
-		r.Claims = t.Claims.JSON()
+		r.Claims = t.Claims().JSON()
 		return r, steps
 	}
 	header, payload, _, _ := split(token, len(token)) // an unsigned one is shown too

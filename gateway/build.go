@@ -19,8 +19,8 @@ import (
 	"gatehouse/store"
 )
 
-// tokenCacheBytes bounds what is remembered of verified tokens: about ten
-// thousand of them.
+// tokenCacheBytes bounds what is remembered of verified tokens: about thirty
+// thousand of them, or half as many where they are renewed.
 const tokenCacheBytes = 32 << 20
 
 // writeIdleTimeout is how long a client may take nothing of an answer.
@@ -63,6 +63,7 @@ type builder struct {
 	parts    parts
 	problems config.Problems
 	warnings []string
+	forwards map[string]*auth.Forward // of the routes so far, by what they say
 }
 
 // fault notes a problem with the value at path, unless there is one with it or
@@ -197,6 +198,8 @@ func accepted(issuers []*auth.Issuer, names []string) []*auth.Issuer {
 	return slices.DeleteFunc(slices.Clone(issuers), func(i *auth.Issuer) bool { return !slices.Contains(names, i.Name) })
 }
 
+// forward returns what a route tells its upstream, in one value for all that tell
+// the same: it is made for a token once then.
 func (b *builder) forward(path string, f config.Forward) *auth.Forward {
 	forward := &auth.Forward{APIKeyHeader: http.CanonicalHeaderKey(f.APIKeyID), CertificateHeader: http.CanonicalHeaderKey(f.ClientCertificate)}
 	for i, c := range f.Claims {
@@ -210,6 +213,14 @@ func (b *builder) forward(path string, f config.Forward) *auth.Forward {
 		}
 		forward.Claims = append(forward.Claims, auth.ClaimHeader{Claim: c.Claim, Header: http.CanonicalHeaderKey(c.Header), Format: format})
 	}
+	says := fmt.Sprintf("%#v", *forward)
+	if shared := b.forwards[says]; shared != nil {
+		return shared
+	}
+	if b.forwards == nil {
+		b.forwards = make(map[string]*auth.Forward)
+	}
+	b.forwards[says] = forward
 	return forward
 }
 

@@ -30,8 +30,9 @@ var introspected = []string{"scope", "client_id", "exp", "iat", "nbf", "sub", "a
 
 func (c *call) accessToken(t *auth.Token) map[string]any {
 	m := map[string]any{"active": true, "token_type": "Bearer"}
+	claims := t.Claims()
 	for _, name := range introspected {
-		if v := t.Claims.Lookup(name); v != nil {
+		if v := claims.Lookup(name); v != nil {
 			m[name] = v
 		}
 	}

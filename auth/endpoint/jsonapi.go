@@ -96,5 +96,5 @@ func jsonAPIInfo(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jsonAPIDocument{jsonAPIResource{t.ID(), "token", jsontext.Value(t.Claims.JSON())}}, nil
+	return jsonAPIDocument{jsonAPIResource{t.ID(), "token", jsontext.Value(t.Claims().JSON())}}, nil
 }
