@@ -1,13 +1,19 @@
 package gateway
 
 import (
+	"crypto/tls"
+	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"gatehouse/auth"
 	"gatehouse/config"
+	"gatehouse/proxy"
 )
 
 // jwk is the key of RFC 8037 §A.2.
@@ -65,6 +71,56 @@ routes:
 	}
 	if two.Policy.Forward != three.Policy.Forward || one.Policy.Forward == two.Policy.Forward {
 		t.Error("routes that forward alike do not share it, or others do")
+	}
+}
+
+// Each option of a route is where the data plane looks for it.
+func TestEachOptionOfARoute(t *testing.T) {
+	cfg := parse(t, `
+server: {tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem}}
+issuers: [{name: a, issuer: a, any_audience: true, renew: {}, keys: [{kid: k, algorithm: HS256, secret: "`+secret+`"}]}]
+routes:
+  - name: all
+    match: GET a.example/x/
+    upstream: https://127.0.0.1:1/
+    upstream_tls: {server_name: orders.internal}
+    auth: any
+    require:
+      scopes: [a, b]
+      claims: [{claim: tier, any_of: [gold, "1"]}]
+      client_certificate: [{subject: CN=one, uri: "spiffe://x/*", dns: one.example}]
+    renew: true
+    strip_prefix: /x
+    websocket: true
+    timeout: 3s
+    stream_idle_timeout: 4s
+    max_body_bytes: 5KiB
+    forward: {authorization: keep, api_key_id: x-key, client_certificate: x-cert, claims: [{claim: tier, header: x-tier, format: json}, {claim: sub, header: x-sub}]}
+`)
+	b := &builder{cfg: cfg}
+	r := b.routes(nil)[0]
+	if len(b.problems) > 0 {
+		t.Fatal(b.problems)
+	}
+	if r.TLS == nil || r.TLS.Config.ServerName != "orders.internal" || r.TLS.Config.MinVersion != tls.VersionTLS12 {
+		t.Errorf("TLS: %+v", r.TLS)
+	}
+	r.TLS = nil
+	want := &proxy.Route{
+		Name: "all", Pattern: "GET a.example/x/", Upstreams: []proxy.Upstream{{URL: &url.URL{Scheme: "https", Host: "127.0.0.1:1"}, Weight: 1}},
+		KeepAuthorization: true, StripPrefix: "/x", WebSocket: true, Timeout: 3 * time.Second, StreamIdle: 4 * time.Second, MaxBodyBytes: 5 << 10,
+		Policy: &auth.Policy{
+			Route: "all", Mode: auth.Any, Renew: true, Scopes: []string{"a", "b"},
+			Claims:       []auth.ClaimRule{{Claim: "tier", AnyOf: []string{"gold", "1"}}},
+			Certificates: []auth.CertificateRule{{Subject: "CN=one", URI: "spiffe://x/*", DNSName: "one.example"}},
+			Forward: &auth.Forward{
+				APIKeyHeader: "X-Key", CertificateHeader: "X-Cert",
+				Claims: []auth.ClaimHeader{{Claim: "tier", Header: "X-Tier", Format: auth.FormatJSON}, {Claim: "sub", Header: "X-Sub"}},
+			},
+		},
+	}
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("got  %+v\n%+v\n%+v\nwant %+v\n%+v\n%+v", r, r.Policy, r.Policy.Forward, want, want.Policy, want.Policy.Forward)
 	}
 }
 

@@ -24,12 +24,9 @@ const watchInterval = 500 * time.Millisecond
 func fingerprint(files []string) string {
 	var b strings.Builder
 	for _, name := range files {
-		info, err := os.Stat(name)
-		if err != nil {
-			fmt.Fprintf(&b, "%s: gone\n", name)
-			continue
+		if info, err := os.Stat(name); err == nil {
+			fmt.Fprintf(&b, "%s: %d %d %v\n", name, info.Size(), info.ModTime().UnixNano(), inode(info))
 		}
-		fmt.Fprintf(&b, "%s: %d %d %v\n", name, info.Size(), info.ModTime().UnixNano(), inode(info))
 	}
 	return b.String()
 }

@@ -67,16 +67,19 @@ func TestBodyBreaksOff(t *testing.T) {
 
 func TestD01BodyWithoutProgress(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, func(s *setup) {
-		s.state.BodyIdleTimeout = 200 * time.Millisecond
-		s.upstream = echo
-	})
-	a := g.raw("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf")
-	if a.StatusCode != http.StatusRequestTimeout || !strings.Contains(a.body, "request_timeout") || !a.Close {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
-	if line := g.accessLine(); line["reason"] != "request_timeout" || line["result"] != "denied" {
-		t.Errorf("logged %v", line)
+	for _, mode := range []auth.Mode{auth.None, auth.BearerOnly} {
+		g := newGateway(t, func(s *setup) {
+			s.routes[0].Policy.Mode = mode
+			s.state.BodyIdleTimeout = 200 * time.Millisecond
+			s.upstream = echo
+		})
+		a := g.raw("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\nAuthorization: Bearer " + token(nil) + "\r\n\r\nhalf")
+		if a.StatusCode != http.StatusRequestTimeout || !strings.Contains(a.body, "request_timeout") || !a.Close {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+		if line := g.accessLine(); line["reason"] != "request_timeout" || line["result"] != "denied" {
+			t.Errorf("logged %v", line)
+		}
 	}
 }
 

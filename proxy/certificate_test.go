@@ -120,6 +120,7 @@ func TestClientCertificate(t *testing.T) {
 	cas := x509.NewCertPool()
 	cas.AddCert(root)
 	with := func(cs ...*x509.Certificate) *tls.ConnectionState { return &tls.ConnectionState{PeerCertificates: cs} }
+	var last *auth.Certificate
 	x := &Exchange{in: httptest.NewRequest("GET", "/", nil).WithContext(ConnContext(t.Context(), nil))}
 	for _, step := range []struct {
 		name     string
@@ -145,5 +146,21 @@ func TestClientCertificate(t *testing.T) {
 		if (c != nil) != step.there || reason != step.reason {
 			t.Errorf("%s: %v, %s", step.name, c, reason)
 		}
+		if step.name == "good still" && c != last {
+			t.Error("it is verified for each request")
+		}
+		last = c
+	}
+}
+
+// A connection whose certificate is not asked for any more serves nothing, and
+// ends.
+func TestP19CertificateIsLookedAtForEachRequest(t *testing.T) {
+	g := newGateway(t, func(s *setup) { s.state.ClientCAs = x509.NewCertPool() })
+	r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{selfSigned(t)}}
+	g.handler.ServeHTTP(w, r)
+	if w.Code != 403 || w.Header().Get("Connection") != "close" || g.receivedSoFar() != 0 {
+		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }

@@ -14,11 +14,11 @@ import (
 // then, where the route looks at bearer tokens, the cookies of its issuers.
 func (s *State) credentialsOf(r *http.Request, p *auth.Policy) auth.Credentials {
 	c := auth.Extract(r.Header, s.apiKeyHeader)
-	if len(s.cookies) == 0 || r.Header["Cookie"] == nil || p.Mode == auth.None || p.Mode == auth.APIKeyOnly {
+	if r.Header["Cookie"] == nil || p.Mode == auth.None || p.Mode == auth.APIKeyOnly {
 		return c
 	}
 	for _, issuer := range p.Issuers {
-		if issuer.Cookie != "" && c.Cookie() == "" {
+		if issuer.Cookie != "" {
 			c = c.WithCookie(r.Header, issuer.Cookie)
 		}
 	}

@@ -16,7 +16,7 @@ func cookieGateway(t *testing.T) *gateway {
 		ws.WebSocket = true
 		kept := route("kept", "/kept", auth.BearerOnly)
 		kept.KeepAuthorization = true
-		s.routes = []*Route{route("all", "/", auth.BearerOnly), route("open", "/open", auth.None), ws, kept}
+		s.routes = []*Route{route("all", "/", auth.BearerOnly), route("open", "/open", auth.None), route("keys", "/keys", auth.APIKeyOnly), ws, kept}
 		s.state.Cookies = []string{cookieName}
 	})
 	g.issuer.Cookie = cookieName
@@ -39,6 +39,7 @@ func TestA13CookieNeedsThisSite(t *testing.T) {
 		{"POST", "/", "Sec-Fetch-Site: cross-site", 403},
 		{"DELETE", "/", "Sec-Fetch-Site: same-site", 403},
 		{"POST", "/open", "Sec-Fetch-Site: same-site", 200}, // it is not looked at
+		{"POST", "/keys", "Sec-Fetch-Site: cross-site\r\nApi-Key: " + apiKey, 200},
 		{"GET", "/ws", "Origin: https://evil.example\r\nConnection: upgrade\r\nUpgrade: websocket", 403},
 	} {
 		before := g.receivedSoFar()
@@ -63,14 +64,42 @@ func TestT12CookieTokensReachNoUpstream(t *testing.T) {
 	for _, test := range []struct{ target, cookie, want string }{
 		{"/", "a=b; " + mine + "; c=d", "a=b; c=d"},
 		{"/", mine, ""},
+		{"/", mine + "; ;", ""},
 		{"/open", mine + "; a=b", "a=b"}, // not looked at, and no identity
 		{"/kept", mine, mine},
 	} {
 		if a := g.get(test.target, "Cookie: "+test.cookie); a.StatusCode != 200 {
 			t.Fatalf("%s: %d %s", test.target, a.StatusCode, a.body)
 		}
-		if got := strings.Join(g.last().Header["Cookie"], "|"); got != test.want {
+		lines := g.last().Header["Cookie"]
+		if got := strings.Join(lines, "|"); got != test.want || got == "" && lines != nil {
 			t.Errorf("%s: the upstream got the cookies %.80q, want %.80q", test.target, got, test.want)
+		}
+	}
+}
+
+// Where no cookie carries tokens they pass byte for byte.
+func TestCookiesOfOthersPass(t *testing.T) {
+	g := newGateway(t, nil)
+	const odd = "a=b;;c=d ; " + cookieName + "=x"
+	g.get("/", "Cookie: "+odd)
+	if got := g.last().Header["Cookie"]; len(got) != 1 || got[0] != odd {
+		t.Errorf("%q", got)
+	}
+}
+
+// A cookie is looked at by its name, for the first issuer that has one there.
+func TestCookieOfWhichIssuer(t *testing.T) {
+	g := cookieGateway(t)
+	p := g.state.table.routes[0].Policy
+	p.Issuers = append([]*auth.Issuer{{Name: "none", Keys: auth.NewStaticKeys(nil)}}, append(p.Issuers, &auth.Issuer{Name: "other", Cookie: "__Host-other", Keys: auth.NewStaticKeys(nil)})...)
+	for cookie, status := range map[string]int{
+		cookieName + "=" + token(nil):                        200,
+		cookieName + "=" + token(nil) + "; __Host-other=x.y": 200,
+		"=" + token(nil):                                     401,
+	} {
+		if a := g.get("/", "Cookie: "+cookie); a.StatusCode != status {
+			t.Errorf("%.30s…: %d %s", cookie, a.StatusCode, a.body)
 		}
 	}
 }

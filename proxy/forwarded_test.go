@@ -31,6 +31,10 @@ func TestSetForwarded(t *testing.T) {
 			remote: "10.0.0.1:5", host: "gw", in: http.Header{"X-Forwarded-Host": {""}, "X-Forwarded-Proto": {"https", "https"}},
 			want: http.Header{"X-Forwarded-For": {"10.0.0.1"}, "X-Forwarded-Host": {"gw"}, "X-Forwarded-Proto": {"http"}},
 		},
+		"a trusted proxy, by an IPv6 socket": {
+			remote: "[::ffff:10.0.0.1]:5", host: "gw", in: http.Header{"X-Forwarded-Host": {"site"}},
+			want: http.Header{"X-Forwarded-For": {"10.0.0.1"}, "X-Forwarded-Host": {"site"}, "X-Forwarded-Proto": {"http"}},
+		},
 		"anybody, by TLS": {
 			remote: "[2001:db8::1%eth0]:5", host: "gw", tls: true, in: http.Header{"X-Forwarded-For": {"10.0.0.2"}, "X-Forwarded-Host": {"site"}, "X-Forwarded-Proto": {"http"}},
 			want: http.Header{"X-Forwarded-For": {"2001:db8::1"}, "X-Forwarded-Host": {"gw"}, "X-Forwarded-Proto": {"https"}},

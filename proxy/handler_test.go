@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,19 +186,46 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("a handler of %+v", cfg)
 		}
 	}
-	if _, err := NewState(StateConfig{}); err == nil {
-		t.Error("a state without gate")
-	}
-	for _, header := range []string{"x-user-id", "X-" + strings.Repeat("long", 20)} {
+	good := func() StateConfig {
 		r := route("r", "/", auth.None)
-		r.Policy.Forward.APIKeyHeader, r.Upstreams = header, testUpstream
-		_, err := NewState(StateConfig{
+		r.Upstreams = testUpstream
+		return StateConfig{
 			Gate: &auth.Gate{}, APIKeyHeader: "Api-Key", Routes: []*Route{r},
 			Observer: func(string) Observer { return nothing{} }, Renewal: func(string, auth.RenewResult) {},
-		})
-		if err == nil || !strings.Contains(err.Error(), header) {
-			t.Errorf("%s: %v", header, err)
 		}
+	}
+	if _, err := NewState(good()); err != nil {
+		t.Fatal(err)
+	}
+	for want, spoil := range map[string]func(*StateConfig){
+		"needs a gate":              func(c *StateConfig) { c.Gate = nil },
+		"an observer":               func(c *StateConfig) { c.Observer = nil },
+		"a renewal counter":         func(c *StateConfig) { c.Renewal = nil },
+		"the API key's header":      func(c *StateConfig) { c.APIKeyHeader = "" },
+		`route "r": `:               func(c *StateConfig) { c.Routes[0].Pattern = "x" },
+		`want it in canonical form`: func(c *StateConfig) { c.Routes[0].Policy.Forward.APIKeyHeader = "x-user-id" },
+		`has 1 to 63 letters`:       func(c *StateConfig) { c.Routes[0].Policy.Forward.APIKeyHeader = "X" + strings.Repeat("x", 63) },
+	} {
+		c := good()
+		spoil(&c)
+		if _, err := NewState(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// Each route counts for itself, and requests without one for none.
+func TestObserverOfEachRoute(t *testing.T) {
+	var asked []string
+	g := newGateway(t, nil)
+	r := route("r", "/", auth.None)
+	r.Upstreams = testUpstream
+	s := must(NewState(StateConfig{
+		Gate: g.state.gate, APIKeyHeader: "Api-Key", Routes: []*Route{r}, Renewal: func(string, auth.RenewResult) {},
+		Observer: func(name string) Observer { asked = append(asked, name); return &counts{} },
+	}))
+	if !slices.Equal(asked, []string{"", "r"}) || s.unrouted == s.table.routes[0].observer {
+		t.Errorf("observers of %q", asked)
 	}
 }
 
@@ -213,7 +241,7 @@ func TestRequestsOfOtherListenersAreChecked(t *testing.T) {
 		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
 		change(r)
 		g.handler.ServeHTTP(w, r)
-		if w.Code != 400 || g.receivedSoFar() != 0 {
+		if w.Code != 400 || w.Header().Get("Connection") != "close" || g.receivedSoFar() != 0 {
 			t.Errorf("%s: %d, the upstream received %d", name, w.Code, g.receivedSoFar())
 		}
 	}

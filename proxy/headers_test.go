@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -70,12 +71,25 @@ func TestH01NamesOfNoRoute(t *testing.T) {
 	if got := identity(g.last().Header); len(got) > 0 {
 		t.Errorf("upstream got %q", got)
 	}
+	// What one route sets is no other's client's to say, whatever it is made of.
+	g = newGateway(t, func(s *setup) {
+		other := route("other", "/other/", auth.None)
+		other.Policy.Forward.APIKeyHeader, other.Policy.Forward.CertificateHeader = "X-Key", "X-Cert"
+		other.Policy.Forward.Claims = []auth.ClaimHeader{{Claim: "tier", Header: "X-Tier"}}
+		s.routes = append(s.routes, other)
+	})
+	for _, name := range []string{"X-Key", "X-Cert", "X-Tier"} {
+		g.get("/", name+": mallory")
+		if got := g.last().Header[name]; got != nil {
+			t.Errorf("upstream got %s: %q", name, got)
+		}
+	}
 }
 
 func TestH02ConnectionCannotTakeHeadersAway(t *testing.T) {
 	g := newGateway(t, func(s *setup) { s.routes = []*Route{route("all", "/", auth.Both)} })
 	a := g.raw("GET / HTTP/1.1\r\nHost: h\r\nApi-Key: " + apiKey + "\r\nAuthorization: Bearer " + token(nil) +
-		"\r\nX-Hop: 1\r\nX-Keep: 1\r\nConnection: close, X-User-Id, x-client-id, X-Forwarded-For\r\nConnection: x-hop, X-Request-Id\r\n\r\n")
+		"\r\nX-Hop: 1\r\nX-Keep: 1\r\nConnection: close, X-User-Id, x-client-id, X-Forwarded-For\r\nConnection: X-Request-Id, x-hop\r\n\r\n")
 	h := g.last().Header
 	if a.StatusCode != 200 || h.Get("X-User-Id") != "alice" || h.Get("X-Client-Id") != "web" || h.Get("X-Forwarded-For") == "" ||
 		h.Get("X-Request-Id") == "" || h.Get("X-Hop") != "" || h.Get("X-Keep") != "1" {
@@ -214,6 +228,7 @@ func TestH12ClientAddress(t *testing.T) {
 		{true, []string{"1.2.3.4:567"}, "1.2.3.4"},
 		{true, []string{"[2001:db8::1]:443"}, "2001:db8::1"},
 		{true, []string{"::ffff:1.2.3.4"}, "1.2.3.4"},
+		{true, []string{"fe80::1%eth0"}, "fe80::1"},
 		{true, []string{"10.0.0.1"}, "10.0.0.1"},
 		{true, []string{`"1.2.3.4"`}, "127.0.0.1"},
 	} {
@@ -282,12 +297,21 @@ func TestT01TwoAuthorizationLines(t *testing.T) {
 }
 
 func TestT08Trailers(t *testing.T) {
-	g := newGateway(t, nil)
-	a := g.raw("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTE: trailers\r\nTrailer: Authorization, X-User-Id\r\nTransfer-Encoding: chunked\r\n\r\n" +
-		"3\r\nabc\r\n0\r\nAuthorization: Bearer x\r\nX-User-Id: mallory\r\n\r\n")
-	r := g.last()
-	if a.StatusCode != 200 || r == nil || len(r.Trailer) > 0 || r.Header.Get("Trailer")+r.Header.Get("Te") != "" {
-		t.Errorf("%d %+v", a.StatusCode, r)
+	for _, scheme := range []string{"http", "h2c"} {
+		g := newGateway(t, func(s *setup) { s.scheme = scheme })
+		a := g.raw("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTE: trailers\r\nTrailer: Authorization, X-User-Id\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			"3\r\nabc\r\n0\r\nAuthorization: Bearer x\r\nX-User-Id: mallory\r\n\r\n")
+		r := g.last()
+		if a.StatusCode != 200 || r == nil || len(r.Trailer) > 0 || r.Header.Get("Trailer")+r.Header.Get("Te") != "" {
+			t.Errorf("%s: %d %+v", scheme, a.StatusCode, r)
+		}
+		post := must(http.NewRequest("POST", g.server.URL, io.MultiReader(strings.NewReader("abc"))))
+		post.Trailer = http.Header{"X-User-Id": {"mallory"}}
+		res := must(clients(t)["HTTP/2"].Do(post))
+		res.Body.Close()
+		if r := g.last(); res.StatusCode != 200 || g.receivedSoFar() != 2 || len(r.Trailer) > 0 {
+			t.Errorf("HTTP/2 to %s: %d %+v", scheme, res.StatusCode, r)
+		}
 	}
 }
 
@@ -320,13 +344,15 @@ func TestS09ExpectIsNotForwarded(t *testing.T) {
 }
 
 func TestUserAgentIsNotInvented(t *testing.T) {
-	g := newGateway(t, nil)
-	g.get("/", "Accept-Encoding: br")
-	if h := g.last().Header; h.Get("User-Agent") != "" || h.Get("Accept-Encoding") != "br" {
-		t.Errorf("%v", h)
-	}
-	g.get("/") // D15
-	if h := g.last().Header; h.Get("Accept-Encoding") != "" {
-		t.Errorf("%v", h)
+	for _, scheme := range []string{"http", "h2c"} {
+		g := newGateway(t, func(s *setup) { s.scheme = scheme })
+		g.get("/", "Accept-Encoding: br")
+		if h := g.last().Header; h.Get("User-Agent") != "" || h.Get("Accept-Encoding") != "br" {
+			t.Errorf("%s: %v", scheme, h)
+		}
+		g.get("/") // D15
+		if h := g.last().Header; h.Get("Accept-Encoding") != "" {
+			t.Errorf("%s: %v", scheme, h)
+		}
 	}
 }

@@ -3,9 +3,11 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,10 @@ func watched(t *testing.T) *gateway {
 			case r.URL.Path == "/late":
 				_ = http.NewResponseController(w).Flush()
 				time.Sleep(800 * time.Millisecond) // longer than a recheck, within the limit
+				_, _ = io.WriteString(w, "a\n")
+			case r.URL.Path == "/hinted":
+				w.WriteHeader(http.StatusEarlyHints)
+				time.Sleep(400 * time.Millisecond)
 				_, _ = io.WriteString(w, "a\n")
 			case r.URL.Path == "/talk":
 				_ = http.NewResponseController(w).EnableFullDuplex()
@@ -72,7 +78,7 @@ func TestQuietStreamsGoOn(t *testing.T) {
 	t.Parallel()
 	g := watched(t)
 	for name, client := range clients(t) {
-		for path, lines := range map[string]int{"/busy": 5, "/short": 2, "/known": 2, "/late": 1} {
+		for path, lines := range map[string]int{"/busy": 5, "/short": 2, "/known": 2, "/late": 1, "/hinted": 1} {
 			res := must(client.Get(g.server.URL + path))
 			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
@@ -132,12 +138,13 @@ func TestP17IdleWebSocketsEnd(t *testing.T) {
 	if res := must(http.ReadResponse(r, nil)); res.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("%d", res.StatusCode)
 	}
-	for range 4 { // longer than the limit in all
+	for range 4 { // longer than the limit in all, from the client alone
+		_, _ = io.WriteString(conn, "x")
 		time.Sleep(400 * time.Millisecond)
-		_, _ = io.WriteString(conn, "hello\n")
-		if line, err := r.ReadString('\n'); line != "hello\n" {
-			t.Fatalf("%q %v", line, err)
-		}
+	}
+	_, _ = io.WriteString(conn, "\ntalk\n")
+	if all, err := io.ReadAll(io.LimitReader(r, int64(len("xxxx\ntalk\nxxxx")))); string(all) != "xxxx\ntalk\nxxxx" { // and from the upstream alone
+		t.Fatalf("%q %v", all, err)
 	}
 	quiet := time.Now()
 	_, err := r.ReadByte()
@@ -174,6 +181,28 @@ func TestD01ClientDoesNotFinish(t *testing.T) {
 	}
 }
 
+// Nor has it more in an answer of known length, which is no conversation.
+func TestD01ClientDoesNotFinishBesideADownload(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(s *setup) {
+		s.state.BodyIdleTimeout = 200 * time.Millisecond
+		s.upstream = func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			w.Header().Set("Content-Length", "1000000")
+			_, _ = w.Write(make([]byte, 1000))
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	})
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+	if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("it is waited for")
+	}
+}
+
 // A client that takes nothing of an answer does not keep it open, over HTTP/2
 // either, where the flush waits and the others on the connection do not.
 func TestD01HTTP2ClientTakesNothing(t *testing.T) {
@@ -196,6 +225,54 @@ func TestD01HTTP2ClientTakesNothing(t *testing.T) {
 	other.Body.Close()
 	if other.StatusCode != 200 {
 		t.Errorf("%d", other.StatusCode)
+	}
+}
+
+// Nor one that asks on and on, and takes none of the answers: each waits for those
+// before it, with its first byte already.
+func TestD01PipeliningClientTakesNothing(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 8000)
+	for name, upstream := range map[string]http.HandlerFunc{
+		"in one write": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(long, 4)) },
+		"no body": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", long)
+			w.WriteHeader(http.StatusNoContent)
+		},
+		"hints": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", long)
+			w.WriteHeader(http.StatusEarlyHints)
+			w.Header().Del("X")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, func(s *setup) {
+				s.state.WriteIdleTimeout, s.upstream = 200*time.Millisecond, upstream
+			})
+			stop := make(chan struct{})
+			defer close(stop)
+			go func() { // so that no request waits for the test
+				for {
+					select {
+					case <-g.done:
+					case <-stop:
+						return
+					}
+				}
+			}()
+			conn := must(net.Dial("tcp", g.server.Listener.Addr().String())).(*net.TCPConn)
+			defer conn.Close()
+			_ = conn.SetReadBuffer(16 << 10)
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			var err error
+			for err == nil {
+				_, err = io.WriteString(conn, strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 100))
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the gateway waits for it")
+			}
+		})
 	}
 }
 

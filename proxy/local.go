@@ -15,7 +15,6 @@ func (x *Exchange) local(credentials auth.Credentials) {
 		r.Body = (*localBody)(&x.body)
 	}
 	x.Header()["X-Request-Id"] = x.values.requestID[:]
-	x.limitDrain()
 	x.outcome = x.route.Local.ServeLocal(x, r, auth.Caller{
 		RequestID: x.id, Address: x.client, Credentials: credentials, Decision: x.decision,
 	})

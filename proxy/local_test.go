@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -100,7 +101,7 @@ func TestA10LocalBodiesAreBounded(t *testing.T) {
 			}
 			reasons <- reason
 			w.WriteHeader(reason.Status())
-			return auth.Outcome{Reason: reason}
+			return auth.Outcome{Reason: auth.GrantInvalid}
 		})}
 	})
 	const head = "POST /t HTTP/1.1\r\nHost: gw.example\r\n"
@@ -116,6 +117,28 @@ func TestA10LocalBodiesAreBounded(t *testing.T) {
 		a := g.raw(request)
 		if got := <-reasons; got != want || a.StatusCode != want.Status() {
 			t.Errorf("%.90q: %s, %d, want %s", request, got, a.StatusCode, want)
+		}
+		logged := auth.GrantInvalid
+		if want == auth.RequestMalformed { // which nobody else sees
+			logged = want
+		}
+		if line := g.accessLine(); line["reason"] != logged.String() {
+			t.Errorf("%.90q: logged %v", request, line)
+		}
+	}
+}
+
+func TestLocalKeepsConnections(t *testing.T) {
+	g := newGateway(t, func(s *setup) {
+		s.routes = []*Route{localRoute("/t", auth.None, func(http.ResponseWriter, *http.Request, auth.Caller) auth.Outcome { return auth.Outcome{} })}
+	})
+	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	for r := bufio.NewReader(conn); len(g.counts.requests) < 2; <-g.done {
+		_, _ = io.WriteString(conn, "GET /t HTTP/1.1\r\nHost: h\r\n\r\n")
+		if res, err := http.ReadResponse(r, nil); err != nil || res.Close {
+			t.Fatal(res, err)
 		}
 	}
 }
@@ -179,7 +202,8 @@ func TestS10LocalAnswerWithoutTheBody(t *testing.T) {
 		s.routes = append(s.routes, localRoute("/unread", auth.None, func(w http.ResponseWriter, _ *http.Request, _ auth.Caller) auth.Outcome {
 			w.WriteHeader(http.StatusNoContent)
 			return auth.Outcome{}
-		}), localRoute("/panics", auth.None, func(http.ResponseWriter, *http.Request, auth.Caller) auth.Outcome {
+		}), localRoute("/panics", auth.None, func(w http.ResponseWriter, _ *http.Request, _ auth.Caller) auth.Outcome {
+			w.Header().Set("Set-Cookie", "half=done")
 			panic("a fault of ours")
 		}))
 		s.routes[1].MaxBodyBytes, s.routes[2].MaxBodyBytes = 0, 0
@@ -199,7 +223,7 @@ func TestS10LocalAnswerWithoutTheBody(t *testing.T) {
 			read, err := io.ReadAll(conn)
 			all := string(read)
 			late.Stop()
-			if !strings.HasPrefix(all, fmt.Sprintf("HTTP/1.1 %d ", want)) || strings.Count(all, "HTTP/1.1 ") != 1 || err != nil || len(g.done) > 0 {
+			if !strings.HasPrefix(all, fmt.Sprintf("HTTP/1.1 %d ", want)) || strings.Count(all, "HTTP/1.1 ") != 1 || strings.Contains(all, "half") || err != nil || len(g.done) > 0 {
 				t.Errorf("%s %q: %q %v", path, framing, all, err)
 			}
 		}

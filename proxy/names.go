@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,11 +35,14 @@ type names struct {
 // name cannot be one of them.
 const maxName = 63
 
-// fixedNames are treated alike in every configuration.
-var fixedNames = []struct {
+// treated are names with one treatment.
+type treated struct {
 	treatment treatment
 	names     []string
-}{
+}
+
+// fixedNames are treated alike in every configuration.
+var fixedNames = []treated{
 	{dropUnlessKept | dropFromResponse, []string{"Authorization"}},
 	{dropFromRequest | dropFromResponse, []string{"X-Request-Id"}},
 	// Hop by hop (RFC 9110 §7.6.1): ours to say to the upstream. Expect was
@@ -64,26 +68,15 @@ var trustedPrefixes = [][]byte{[]byte("xforwarded"), []byte("proxy")}
 // newNames returns the table for a configuration with these managed headers.
 func newNames(managed []string) (*names, error) {
 	n := &names{table: make(map[string]treatment)}
-	add := func(name string, t treatment) error {
-		var buf [maxName]byte
-		form, ok := fold(&buf, name)
-		if !ok || len(form) == 0 {
-			return fmt.Errorf("header %q: a name of ours has 1 to %d letters and digits", name, maxName)
-		}
-		n.table[string(form)] |= t
-		n.lengths[form[0]] |= 1 << len(form)
-		return nil
-	}
-	for _, fixed := range fixedNames {
-		for _, name := range fixed.names {
-			if err := add(name, fixed.treatment); err != nil {
-				return nil, err
+	for _, t := range append(slices.Clone(fixedNames), treated{dropFromRequest | dropFromResponse, managed}) {
+		for _, name := range t.names {
+			var buf [maxName]byte
+			form, ok := fold(&buf, name)
+			if !ok || len(form) == 0 {
+				return nil, fmt.Errorf("header %q: a name of ours has 1 to %d letters and digits", name, maxName)
 			}
-		}
-	}
-	for _, name := range managed {
-		if err := add(name, dropFromRequest|dropFromResponse); err != nil {
-			return nil, err
+			n.table[string(form)] |= t.treatment
+			n.lengths[form[0]] |= 1 << len(form)
 		}
 	}
 	return n, nil

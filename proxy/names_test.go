@@ -24,6 +24,19 @@ func TestTreatmentOfNames(t *testing.T) {
 			t.Errorf("%s: %b, want %b", name, got, want)
 		}
 	}
+	for list, want := range map[string]treatment{
+		"Connection Proxy-Connection Keep-Alive Te Trailer Transfer-Encoding Upgrade Http2-Settings Proxy-Authenticate Proxy-Authorization Expect": dropFromRequest,
+		"X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto": dropFromRequest,
+		"X-Request-Id": dropFromRequest | dropFromResponse,
+		"Forwarded X-Real-Ip X-Original-Url X-Original-Uri X-Original-Host X-Original-Method X-Rewrite-Url " +
+			"X-Http-Method-Override X-Http-Method X-Method-Override": dropUnlessTrusted,
+	} {
+		for name := range strings.FieldsSeq(list) {
+			if got := n.of(name); got != want {
+				t.Errorf("%s: %b, want %b", name, got, want)
+			}
+		}
+	}
 }
 
 func TestFold(t *testing.T) {

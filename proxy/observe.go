@@ -57,9 +57,8 @@ type Exchange struct {
 
 	status int // of the final answer; 0: not begun
 	bytes  int64
-	guard  *http.ResponseController // sets write deadlines; nil: none was set yet
-	reason auth.Reason              // OK, or what the answer says, or why it broke off
-	detail string                   // more about the reason, for the log
+	reason auth.Reason // OK, or what the answer says, or why it broke off
+	detail string      // more about the reason, for the log
 
 	// values are header values that are new for each request. They are kept
 	// here so that they need no allocation of their own.
@@ -117,6 +116,8 @@ func (x *Exchange) WriteHeader(status int) {
 			return
 		}
 		x.state.names.scrub(x.Header())
+		x.limitWrite() // of HTTP/1 it goes out at once
+		defer x.unlimitWrite()
 	} else {
 		x.status = status
 		if x.handler.draining.Load() { // net/http makes a GOAWAY of it in HTTP/2
@@ -126,13 +127,11 @@ func (x *Exchange) WriteHeader(status int) {
 	x.writer.WriteHeader(status)
 }
 
-// Write bounds the time in which the client takes nothing. Of HTTP/1 the first
-// write goes into buffers, so that most answers need no deadline.
+// Write bounds the time in which the client takes nothing: also the first write,
+// which has to wait where a client takes none of the answers before it.
 func (x *Exchange) Write(b []byte) (int, error) {
-	if x.bytes > 0 || x.in.ProtoMajor == 2 {
-		x.limitWrite()
-		defer x.unlimitWrite()
-	}
+	x.limitWrite()
+	defer x.unlimitWrite()
 	n, err := x.writer.Write(b)
 	x.bytes += int64(n)
 	if x.cut != nil {
@@ -146,17 +145,14 @@ func (x *Exchange) Write(b []byte) (int, error) {
 func (x *Exchange) FlushError() error {
 	x.limitWrite()
 	defer x.unlimitWrite()
-	return x.guard.Flush()
+	return http.NewResponseController(x.writer).Flush()
 }
 
 // limitWrite gives the client so much time to take something. Where there is no
 // connection, as in tests, it does nothing.
 func (x *Exchange) limitWrite() {
-	if x.guard == nil {
-		x.guard = http.NewResponseController(x.writer)
-	}
 	if idle := x.state.writeIdle; idle > 0 {
-		_ = x.guard.SetWriteDeadline(time.Now().Add(idle))
+		_ = http.NewResponseController(x.writer).SetWriteDeadline(time.Now().Add(idle))
 	}
 }
 
@@ -166,7 +162,7 @@ func (x *Exchange) limitWrite() {
 // off when the request is over.
 func (x *Exchange) unlimitWrite() {
 	if x.in.ProtoMajor == 2 {
-		_ = x.guard.SetWriteDeadline(time.Time{})
+		_ = http.NewResponseController(x.writer).SetWriteDeadline(time.Time{})
 	}
 }
 
@@ -213,9 +209,7 @@ func (x *Exchange) end() {
 		}
 		panic(http.ErrAbortHandler)
 	}
-	if x.guard != nil || x.in.ProtoMajor == 2 {
-		x.limitWrite() // what is left goes out behind us, for which the last deadline may be over
-	}
+	x.limitWrite() // what is left goes out behind us, for which the last deadline may be over
 }
 
 // brokeOff tells why an answer that had begun did not come to its end.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -69,6 +71,13 @@ func TestAccessLogOfADenial(t *testing.T) {
 	if g.log.String() != "" {
 		t.Errorf("switched off: %s", g.log)
 	}
+	g = newGateway(t, nil)
+	g.handler.log = slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	g.get("/")
+	<-g.done
+	if g.log.String() != "" {
+		t.Errorf("below the log's level: %s", g.log)
+	}
 }
 
 func TestG01LogInjection(t *testing.T) {
@@ -132,6 +141,30 @@ func TestD10Panic(t *testing.T) {
 	}
 	if line := g.accessLine(); line["reason"] != "internal_error" || len(g.counts.requests) != 1 {
 		t.Errorf("logged %v", line)
+	}
+}
+
+// failing is an upstream that cannot be had, and keeps the request.
+type failing struct{ r *http.Request }
+
+func (f *failing) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.r = r
+	return nil, errors.New("down")
+}
+
+// An upload that came to nothing leaves no timer and no context, which what has no
+// body does not need.
+func TestNothingIsLeftOfAnExchange(t *testing.T) {
+	g, up := newGateway(t, func(s *setup) { s.routes[0].Timeout = time.Minute }), &failing{}
+	g.handler.proxy.Transport = up
+	r := httptest.NewRequest("POST", "/", strings.NewReader("body"))
+	g.handler.ServeHTTP(httptest.NewRecorder(), r)
+	if x := exchangeOf(up.r.Context()); x.wait.timer.Stop() || up.r.Context().Err() == nil {
+		t.Error("the wait or the context goes on")
+	}
+	g.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if x := exchangeOf(up.r.Context()); x.wait.timer != nil || x.cancel != nil {
+		t.Error("a request without a body has a timer or a context of its own")
 	}
 }
 

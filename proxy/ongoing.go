@@ -81,7 +81,7 @@ func (o *ongoing) remove(x *Exchange) {
 // What memory does not suffice for is asked when all others are through, and
 // only for so long that these do not wait for it the next time.
 func (o *ongoing) recheck(ctx context.Context, s *State, now time.Time) {
-	var open []*Exchange
+	open := map[*Exchange]*State{}
 	o.mu.Lock()
 	for x, last := range o.by {
 		if x.idle(now) {
@@ -92,22 +92,13 @@ func (o *ongoing) recheck(ctx context.Context, s *State, now time.Time) {
 		reason := x.again(ctx, s, last, now, false)
 		o.conclude(x, s, reason)
 		if reason == auth.StoreUnavailable || reason == auth.KeysUnavailable {
-			open = append(open, x)
+			open[x] = last
 		}
 	}
 	o.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, recheckInterval/2)
 	defer cancel()
-	for _, x := range open {
-		if ctx.Err() != nil {
-			return
-		}
-		o.mu.Lock()
-		last, there := o.by[x]
-		o.mu.Unlock()
-		if !there {
-			continue
-		}
+	for x, last := range open { // which are through at once when the time is over
 		reason := x.again(ctx, s, last, now, true)
 		o.mu.Lock()
 		if _, there := o.by[x]; there {
@@ -154,7 +145,7 @@ func (x *Exchange) again(ctx context.Context, s, last *State, now time.Time, ask
 	if d.Open() {
 		// It may stay open for as long as nobody answers: what the configuration
 		// before knows of the credential's end counts meanwhile.
-		if reason := last.gate.Recheck(x.decision.Principal, now); reason != auth.OK && reason.Status() < http.StatusInternalServerError {
+		if reason := last.gate.Recheck(x.decision.Principal, now); reason != auth.OK {
 			return reason
 		}
 	}

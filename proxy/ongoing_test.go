@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,5 +180,67 @@ func TestStreamsEndWithTheHandler(t *testing.T) {
 	if err == nil {
 		defer res.Body.Close()
 		ended(t, res.Body)
+	}
+}
+
+// opaque is an issuer that is asked about its tokens.
+type opaque struct {
+	answer atomic.Pointer[auth.Introspected]
+} // nil: it cannot be had
+
+func (*opaque) Inactive(string, time.Time) bool { return false }
+
+func (o *opaque) Ask(context.Context, string) (*auth.Introspected, error) {
+	if a := o.answer.Load(); a != nil {
+		return a, nil
+	}
+	return nil, errors.New("down")
+}
+
+// A reload forgets what was heard of a token. Until its issuer answers again, what
+// the configuration before knows of its end counts; then the answer does.
+func TestP17OpaqueTokenMeetsANewConfiguration(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*gateway, *opaque)
+		reason string
+	}{
+		"revoked meanwhile": {func(g *gateway, _ *opaque) { g.revoked.revoke(auth.KindSession, "main", "s1") }, "token_revoked"},
+		"not good any more": {func(_ *gateway, o *opaque) { o.answer.Store(&auth.Introspected{}) }, "token_untrusted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := &opaque{}
+			g := newGateway(t, func(s *setup) {
+				s.routes = []*Route{route("ws", "/ws", auth.BearerOnly)}
+				s.routes[0].WebSocket, s.routes[0].Policy.Renew, s.upstream = true, false, switching
+			})
+			g.issuer.Introspection = issuer
+			exp := time.Now().Unix() + 600
+			issuer.answer.Store(must(auth.ParseIntrospected(fmt.Appendf(nil,
+				`{"active":true,"iss":"https://issuer.example","aud":"api","sub":"alice","sid":"s1","exp":%d}`, exp))))
+			issuer.answer.Load().Until = exp
+			conn, r, _ := g.open("Authorization: Bearer opaque")
+			issuer.answer.Store(nil)
+			route := *g.state.table.routes[0].Route
+			next := must(NewState(StateConfig{
+				Gate: must(auth.NewGate(auth.GateConfig{
+					APIKeys: auth.NewAPIKeys(nil, nil), Issuers: []*auth.Issuer{g.issuer}, Revocations: g.revoked, CacheBytes: 1 << 20,
+				})),
+				Routes: []*Route{&route}, APIKeyHeader: "Api-Key",
+				Observer: func(string) Observer { return g.counts }, Renewal: func(string, auth.RenewResult) {},
+			}))
+			g.handler.ongoing.recheck(t.Context(), next, time.Now())
+			_, _ = io.WriteString(conn, "still here\n")
+			if line, err := r.ReadString('\n'); err != nil {
+				t.Errorf("%q %v", line, err)
+			}
+			c.change(g, issuer)
+			g.handler.ongoing.recheck(t.Context(), next, time.Now())
+			if _, err := r.ReadByte(); err == nil {
+				t.Error("the connection lives on")
+			}
+			if line := g.accessLine(); line["reason"] != c.reason {
+				t.Errorf("logged %v", line)
+			}
+		})
 	}
 }

@@ -27,10 +27,7 @@ const retryAfter = "1"
 // It says no more than the reason does. When an answer is under way already the
 // connection is broken instead, so that nobody takes half an answer for one.
 func (x *Exchange) answer(p *problem) {
-	x.reason = p.reason
-	if p.detail != "" {
-		x.detail = p.detail
-	}
+	x.reason, x.detail = p.reason, p.detail
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -42,13 +39,11 @@ func (x *Exchange) answer(p *problem) {
 	clear(h)
 	h["Cache-Control"] = []string{"no-store"}
 	h["X-Request-Id"] = x.values.requestID[:]
-	if challenges := x.challenges(p.reason); challenges != nil {
-		h["Www-Authenticate"] = challenges
-	}
+	h["Www-Authenticate"] = x.challenges(p.reason)
 	switch status {
 	case http.StatusMethodNotAllowed:
 		h["Allow"] = []string{p.allow}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{retryAfter}
 	}
 	if p.hangup {

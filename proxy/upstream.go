@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -215,7 +214,7 @@ func (x *Exchange) classify(err error) *problem {
 	}
 	var operation *net.OpError
 	var network net.Error
-	switch timeout := errors.As(err, &network) && network.Timeout() || errors.Is(err, os.ErrDeadlineExceeded); {
+	switch timeout := errors.As(err, &network) && network.Timeout(); {
 	case timeout && errors.As(err, &operation): // while connecting
 		return &problem{reason: auth.UpstreamTimeout, detail: describeError(err)}
 	case timeout, x.wait.expired():

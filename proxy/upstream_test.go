@@ -4,14 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +98,13 @@ func TestD06TruncatedAnswerIsBroken(t *testing.T) {
 		}
 		if line := g.accessLine(); line["reason"] != "upstream_unavailable" || line["result"] != "error" || line["status"] != 200.0 {
 			t.Errorf("logged %v", line)
+		}
+		// The end of such an answer is that of its connection.
+		conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.0\r\nHost: h\r\n\r\n")
+		if all, err := io.ReadAll(conn); err == nil {
+			t.Errorf("HTTP/1.0: clean end after %q", all)
 		}
 	}
 }
@@ -325,6 +337,14 @@ func TestDescribeErrorTellsNoContents(t *testing.T) {
 	}
 }
 
+func TestTimeoutWhileConnecting(t *testing.T) {
+	x := &Exchange{in: httptest.NewRequest("GET", "/", nil)}
+	p := x.classify(fmt.Errorf("wrapped: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}))
+	if p.reason != auth.UpstreamTimeout || !strings.HasPrefix(p.detail, "dial tcp") {
+		t.Errorf("%s: %s", p.reason, p.detail)
+	}
+}
+
 func TestUpstreamMetrics(t *testing.T) {
 	g := newGateway(t, func(s *setup) { s.routes = []*Route{route("all", "/", auth.APIKeyOnly)} })
 	g.get("/")
@@ -334,5 +354,135 @@ func TestUpstreamMetrics(t *testing.T) {
 	c := g.counts
 	if fmt.Sprint(c.requests) != "[{GET 401} {GET 200}]" || fmt.Sprint(c.decisions) != "[api_key_missing ok]" || c.upstream != 1 {
 		t.Errorf("%v %v %d", c.requests, c.decisions, c.upstream)
+	}
+}
+
+// Connections to an upstream outlive a reload while a route needs them as they
+// are, however they were made, and end with the handler.
+func TestConnectionsToUpstreams(t *testing.T) {
+	var opened, open atomic.Int32
+	together := make(chan struct{}, 3)
+	upstream := func(start func(*httptest.Server), p *http.Protocols) *url.URL {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery != "" { // answered when there are as many requests at a time as it says
+				together <- struct{}{}
+				for len(together) < cap(together) {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}))
+		s.Config.Protocols, s.Config.ErrorLog = p, slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				opened.Add(1)
+				open.Add(1)
+			case http.StateClosed:
+				open.Add(-1)
+			}
+		}
+		start(s)
+		t.Cleanup(s.Close)
+		return must(url.Parse(s.URL))
+	}
+	plain, secure := upstream((*httptest.Server).Start, withH2C()), upstream((*httptest.Server).StartTLS, nil)
+	believing := &UpstreamTLS{Config: &tls.Config{InsecureSkipVerify: true}, ID: "any"}
+	table := func(timeout time.Duration) (all []*Route) {
+		for _, scheme := range []string{"http", "h2c", "https"} {
+			r := route(scheme, "/"+scheme, auth.None)
+			r.Upstreams, r.Timeout = []Upstream{{URL: &url.URL{Scheme: scheme, Host: plain.Host}}}, timeout
+			if scheme == "https" {
+				r.Upstreams[0].URL, r.TLS = secure, believing
+			}
+			all = append(all, r)
+		}
+		return all
+	}
+	g := newGateway(t, func(s *setup) { s.routes = table(0) })
+	reload := func(timeout time.Duration) {
+		g.state = must(NewState(StateConfig{
+			Gate: g.state.gate, Routes: table(timeout), APIKeyHeader: "Api-Key",
+			Observer: func(string) Observer { return g.counts }, Renewal: func(string, auth.RenewResult) {},
+		}))
+	}
+	ask := func(targets ...string) {
+		t.Helper()
+		for _, target := range targets {
+			if a := g.get(target); a.StatusCode != 200 {
+				t.Errorf("%s: %d %s", target, a.StatusCode, a.body)
+			}
+		}
+	}
+	left := func(want int32) {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); open.Load() != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d are open, want %d", open.Load(), want)
+			}
+		}
+	}
+	ask("/http", "/h2c", "/https")
+	reload(0)
+	ask("/http", "/h2c", "/https")
+	if n := opened.Load(); n != 3 {
+		t.Errorf("%d connections to three upstreams, over a reload", n)
+	}
+	reload(time.Minute)
+	ask("/http")
+	left(1)
+	// Of those that were in use together, all are kept.
+	before := opened.Load()
+	for range 2 {
+		var all sync.WaitGroup
+		for range cap(together) {
+			all.Go(func() { ask("/https?3") })
+		}
+		all.Wait()
+		for range cap(together) {
+			<-together
+		}
+	}
+	if n := opened.Load() - before; n != 3 {
+		t.Errorf("%d connections for three requests at a time", n)
+	}
+	ask("/h2c")
+	left(5)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = g.handler.Run(ctx)
+	left(0)
+}
+
+// Plain HTTP/1.1 is for our own transport, which takes half of the time.
+func TestPlainUpstreamsAreForTheirTransport(t *testing.T) {
+	g := newGateway(t, nil)
+	g.get("/")
+	g.state.table.routes[0].way.Load().other = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("the other transport was asked")
+	}}
+	if a := g.get("/"); a.StatusCode != 200 {
+		t.Errorf("%d", a.StatusCode)
+	}
+}
+
+// Bounds that no test can wait for.
+func TestWay(t *testing.T) {
+	for timeout, connecting := range map[time.Duration]time.Duration{0: dialTimeout, time.Second: time.Second, time.Hour: dialTimeout} {
+		w := must(newWay(timeout, nil))
+		for _, h := range []*http.Transport{w.other, w.h2c} {
+			if h.TLSHandshakeTimeout != connecting || h.TLSClientConfig.MinVersion != tls.VersionTLS12 || h.IdleConnTimeout != idleTimeout || h.HTTP2.SendPingTimeout != pingAfter || h.HTTP2.PingTimeout != pingTimeout {
+				t.Errorf("%s: %+v", timeout, h)
+			}
+		}
+	}
+}
+
+func TestHugeHeaderOverHTTP2(t *testing.T) {
+	g := newGateway(t, func(s *setup) {
+		s.scheme = "h2c"
+		s.upstream = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 80<<10)) }
+	})
+	if a := g.get("/"); a.StatusCode != 502 {
+		t.Errorf("%d", a.StatusCode)
 	}
 }

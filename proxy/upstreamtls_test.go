@@ -77,6 +77,9 @@ func TestUpstreamTLS(t *testing.T) {
 			t.Errorf("%+v: %d %v %q", test, a.StatusCode, h, a.body)
 		}
 	}
+	if private.NextProtos != nil {
+		t.Error("routes share the TLS configuration, and a transport has changed it")
+	}
 	if log := g.log.String(); strings.Count(log, "certificate signed by unknown authority") != 1 || !strings.Contains(log, "not example.org") {
 		t.Errorf("the log does not say what is wrong with the certificates:\n%s", log)
 	}

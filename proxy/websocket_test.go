@@ -17,7 +17,7 @@ import (
 const upgrade = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n"
 
 // switching is an upstream that switches protocols and then sends back every
-// line it gets.
+// line it gets; to one it has more to say, for 1.6 s.
 func switching(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "" {
 		_, _ = io.WriteString(w, "no upgrade")
@@ -35,6 +35,10 @@ func switching(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		_, _ = io.WriteString(conn, line)
+		for n := 0; line == "talk\n" && n < 4; n++ {
+			time.Sleep(400 * time.Millisecond)
+			_, _ = io.WriteString(conn, "x")
+		}
 	}
 }
 
@@ -230,8 +234,16 @@ func TestWebSocketMeetsANewConfiguration(t *testing.T) {
 			first.routes[0].Policy.Issuers = []*auth.Issuer{g.issuer}
 			first.routes[0].Upstreams = testUpstream
 			next.Routes = first.routes
-			g.handler.ongoing.recheck(t.Context(), must(NewState(next)), time.Now())
+			state := must(NewState(next))
+			g.handler.ongoing.recheck(t.Context(), state, time.Now())
 			if c.reason == "ok" {
+				g.handler.ongoing.mu.Lock()
+				for _, last := range g.handler.ongoing.by {
+					if last != state {
+						t.Error("the old configuration is kept for it, and the whole decision taken again each time")
+					}
+				}
+				g.handler.ongoing.mu.Unlock()
 				g.revoked.stale = true // not the credential's fault
 				g.handler.ongoing.recheck(t.Context(), must(NewState(next)), time.Now())
 				_, _ = io.WriteString(conn, "still here\n")

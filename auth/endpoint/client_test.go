@@ -36,6 +36,7 @@ func TestA11ClientsNameThemselvesOnce(t *testing.T) {
 		{"no name by Basic", basic("", "s"), "client_id=shop", token.ClientAuth{}, unknown},
 		{"no colon", "Authorization: Basic c2hvcA==", "client_id=shop", token.ClientAuth{}, unknown},
 		{"no base64", "Authorization: Basic %%%", "client_id=shop", token.ClientAuth{}, unknown},
+		{"more than base64", "Authorization: Basic c2hvcDpz%%%", "", token.ClientAuth{}, unknown},
 		{"no padding", "Authorization: Basic c2hvcA", "client_id=shop", token.ClientAuth{}, unknown},
 		{"broken name", basic("sh%zzop", "s"), "", token.ClientAuth{}, unknown},
 		{"broken name alone", basic("sh%zzop", ""), "client_id=shop", token.ClientAuth{}, unknown},

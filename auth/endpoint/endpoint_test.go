@@ -47,6 +47,7 @@ func TestA15PathsAreExact(t *testing.T) {
 
 func TestNewChecksTheConfiguration(t *testing.T) {
 	for name, change := range map[string]func(*Config){
+		"":               func(c *Config) { c.PublicURL = "http://auth.example.com/" },
 		"no engine":      func(c *Config) { c.Engine = nil },
 		"no observer":    func(c *Config) { c.Observe = nil },
 		"dialect":        func(c *Config) { c.Dialect = "saml" },
@@ -64,8 +65,8 @@ func TestNewChecksTheConfiguration(t *testing.T) {
 	} {
 		cfg := newFixture(t, "oauth2").cfg
 		change(&cfg)
-		if _, err := New(cfg); err == nil {
-			t.Errorf("%s: no error", name)
+		if _, err := New(cfg); (err == nil) != (name == "") {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -83,6 +83,7 @@ func TestEnvelopeClientCredentials(t *testing.T) {
 		asForm + "\n\ngrant_type=password&client_id=rep&client_secret=s": `{"message":"The grant type is not supported: grant_type must be client_credentials"}`,
 		asForm + "\n\nclient_id=rep&client_secret=s":                     `{"message":"The request is malformed: grant_type is missing"}`,
 		asForm + "\n\n" + object[:len(object)-1] + ",,}":                 `{"message":"The request is malformed: the body is not JSON, at byte 100"}`,
+		asForm + "\n\n" + object[:len(object)-1] + ",":                   `{"message":"The request is malformed: the body is not JSON, at byte 101"}`,
 		asJSON + "\n\ngrant_type=client_credentials":                     `{"message":"The request is malformed: the body is no JSON object"}`,
 		asForm + "\n\n" + `{"grant_type":"client_credentials","x":"y"}`:  `{"message":"The request is malformed: the body has an unknown member: x"}`,
 	} {

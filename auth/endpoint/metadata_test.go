@@ -64,6 +64,7 @@ func TestMetadataBelowTheIssuersPath(t *testing.T) {
 		"https://auth.example.com/a/../b":  "",
 		"https://auth.example.com/%7Bx%7D": "",
 		"urn:example:auth":                 "",
+		"https://[::1/tenant":              "",
 		"gatehouse":                        "",
 		"":                                 "",
 	} {
@@ -97,10 +98,10 @@ func TestJWKS(t *testing.T) {
 
 // They are for everybody, also where the operations ask for an API key.
 func TestWellKnownDocumentsNeedNoAPIKey(t *testing.T) {
-	f := newFixture(t, "oauth2", func(cfg *Config) { cfg.APIKeyHeader = "Api-Key" })
+	f := newFixture(t, "oauth2", func(cfg *Config) { cfg.APIKeyHeader, cfg.Issuer = "Api-Key", "https://auth.example.com/tenant" })
 	f.caller.Decision.Reason = auth.APIKeyMissing
-	for path, status := range map[string]int{"/.well-known/jwks.json": 200, "/.well-known/oauth-authorization-server": 200} {
-		if a := f.send("GET " + path); a.Code != status {
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/tenant"} {
+		if a := f.send("GET " + path); a.Code != 200 {
 			t.Errorf("%s: %d", path, a.Code)
 		}
 	}

@@ -83,6 +83,8 @@ func TestOAuth2Introspection(t *testing.T) {
 	if a.outcome != (auth.Outcome{Reason: auth.OK, Subject: "user-1", TokenID: "t1"}) {
 		t.Errorf("%+v", a.outcome)
 	}
+	_, f.engine.introspected.Token = signed(t, map[string]any{"iss": "https://auth.example.com", "sub": "user-1", "exp": 1800003600})
+	f.want(introspect(), 200, `{"active":true,"exp":1800003600,"iss":"https://auth.example.com","sub":"user-1","token_type":"Bearer"}`)
 	f.engine.introspected = token.Introspected{Active: true, Session: &token.Session{
 		ID: "s1", Issuer: "main", Subject: "user-1", Username: "jane", ClientID: "shop", Scopes: []string{"read", "write"},
 		AuthTime: now.Add(-time.Minute), Refreshed: now, Expires: now.Add(time.Hour),
@@ -148,9 +150,9 @@ func TestOAuth2Errors(t *testing.T) {
 		}
 	}
 	// An error_description has no quotes, backslashes and control characters.
-	f.engine.err = &token.Error{Reason: auth.ScopeInvalid, Detail: "not \"a\\b\"\n\u00e9"}
+	f.engine.err = &token.Error{Reason: auth.ScopeInvalid, Detail: "not \"a\\b\"\n\u00e9~"}
 	a := f.send("POST /oauth2/token\n" + asForm + "\n\ngrant_type=client_credentials&client_id=shop")
-	f.want(a, 400, `{"error":"invalid_scope","error_description":"The scope is more than the client may have: not ?a?b???"}`)
+	f.want(a, 400, `{"error":"invalid_scope","error_description":"The scope is more than the client may have: not ?a?b???~"}`)
 }
 
 func TestOAuth2TokenRefusals(t *testing.T) {

@@ -39,7 +39,7 @@ func TestQ07NoAnswer(t *testing.T) {
 		want   string
 	}{
 		"400":     {send(400, json, `{"active":true}`), "status 400"},
-		"401":     {send(401, json, `{"active":false}`), "client_id and client_secret"},
+		"401":     {send(401, json, `{"active":false}`), "status 401: the issuer refuses us: look whether client_id and client_secret"},
 		"403":     {send(403, json, `{"active":false}`), "client_id and client_secret"},
 		"404":     {send(404, json, `{"active":false}`), "status 404"},
 		"429":     {send(429, json, `{"active":false}`), "status 429"},
@@ -57,6 +57,12 @@ func TestQ07NoAnswer(t *testing.T) {
 			w.Header().Set("Content-Type", json)
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb.Bytes())
+		}, "more than 65536 bytes"},
+		"without an end": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", json)
+			for r.Context().Err() == nil {
+				_, _ = w.Write(bytes.Repeat([]byte(" "), 4096))
+			}
 		}, "more than 65536 bytes"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
@@ -98,6 +104,26 @@ func TestQ07NoAnswer(t *testing.T) {
 				t.Error("the token is held to be not good")
 			}
 		})
+	}
+}
+
+// It does so also when the question has been sent already.
+func TestAskedAgainOverANewConnection(t *testing.T) {
+	r := newRig(t, nil)
+	if _, err := r.Ask(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	closes := true
+	r.does(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if closes {
+			closes = false
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write([]byte(`{"active":true}`))
+	})
+	if i, err := r.Ask(t.Context(), "b"); err != nil || !i.Active || r.times() != 3 {
+		t.Errorf("%+v %v, asked %d times", i, err, r.times())
 	}
 }
 

@@ -114,7 +114,7 @@ func TestAsk(t *testing.T) {
 	id, secret, _ := q.BasicAuth()
 	id, _ = url.QueryUnescape(id)
 	secret, _ = url.QueryUnescape(secret)
-	if q.Method != "POST" || q.URL.RequestURI() != "/introspect?tenant=1" || id != "us:1" || secret != "s%c ret" || q.Header.Get("Accept") != "application/json" {
+	if q.Method != "POST" || q.URL.RequestURI() != "/introspect?tenant=1" || id != "us:1" || secret != "s%c ret" || q.Header.Get("Accept") != "application/json" || q.UserAgent() != "gatehouse" {
 		t.Errorf("%s %s as %q %q: %v", q.Method, q.URL, id, secret, q.Header)
 	}
 	if got := q.PostForm.Encode(); got != "token=a%2Bb%2Fc~%3D%3D&token_type_hint=access_token" {
@@ -252,15 +252,29 @@ func TestInactive(t *testing.T) {
 	has("a", 0, true)
 	has("a", inactiveFor-1, true)
 	has("a", inactiveFor, false)
+	most := 0
 	for n := range 3 * maxInactive {
 		r.inactive.add(fmt.Sprint(n), r.now.Add(time.Second))
+		most = max(most, len(r.inactive.newer)+len(r.inactive.older))
 	}
-	if n := len(r.inactive.newer) + len(r.inactive.older); n > 2*maxInactive {
-		t.Errorf("%d tokens are remembered", n)
+	if most != 2*maxInactive {
+		t.Errorf("%d tokens are remembered", most)
 	}
 	has("a", 0, false)
 	has(fmt.Sprint(3*maxInactive-1), 0, true)
 	has(fmt.Sprint(2*maxInactive), 0, true)
+
+	r.does(func(w http.ResponseWriter, _ *http.Request) { // what is slow is no younger for it
+		r.pass(time.Second)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"active":false}`))
+	})
+	i, err := r.Ask(t.Context(), "slow")
+	if err != nil || i.Until != r.now.Unix()-1+30 {
+		t.Errorf("%+v %v", i, err)
+	}
+	has("slow", time.Second-1, true)
+	has("slow", time.Second, false)
 
 	r = newRig(t, func(c *Config) { c.Cache = 0 })
 	r.answer(200, "application/json", `{"active":false}`)
@@ -310,6 +324,30 @@ func TestTrouble(t *testing.T) {
 	_, _ = r.Ask(t.Context(), "x")
 	if n := strings.Count(r.log.String(), "level=ERROR"); n != 2 {
 		t.Errorf("%d errors, one of them about an answer", n)
+	}
+}
+
+// So is a burst of calls.
+func TestBursts(t *testing.T) {
+	r := newRig(t, nil)
+	for _, pass := range []time.Duration{0, troubleEvery - 1, 1} {
+		r.pass(pass)
+		r.trouble.busy(&r.cfg, errors.New("too many"))
+	}
+	if n := strings.Count(r.log.String(), "level=WARN"); n != 2 {
+		t.Errorf("%d warnings in %s", n, troubleEvery)
+	}
+}
+
+// The environment is read once in a process, so that setting it proves nothing.
+func TestQ01Transport(t *testing.T) {
+	r := newRig(t, nil)
+	way := r.client.Transport.(*http.Transport)
+	if way.Proxy != nil {
+		t.Error("the transport asks the environment for a proxy")
+	}
+	if way.TLSHandshakeTimeout != r.cfg.Timeout || way.MaxIdleConnsPerHost != r.cfg.MaxCalls {
+		t.Errorf("a handshake may take %s, %d connections are kept", way.TLSHandshakeTimeout, way.MaxIdleConnsPerHost)
 	}
 }
 

@@ -29,9 +29,6 @@ func (i *inactive) add(token string, until time.Time) {
 }
 
 func (i *inactive) has(token string, now time.Time) bool {
-	if i.newer == nil {
-		return false
-	}
 	sum := sha256.Sum256([]byte(token))
 	return now.Before(i.newer[sum]) || now.Before(i.older[sum])
 }

@@ -73,6 +73,10 @@ func TestQ08BadKeys(t *testing.T) {
 		"secp256k1":             ec("secp256k1", good.jwkMember("x"), good.jwkMember("y")),
 		"P-521, not allowed":    strings.Replace(good.jwk, `"ES256"`, `"ES512"`, 1),
 		"for encryption":        strings.Replace(good.jwk, `"sig"`, `"enc"`, 1),
+		"for wrapping keys":     strings.Replace(good.jwk, `"use":"sig"`, `"key_ops":["wrapKey","encrypt"]`, 1),
+		"for nothing":           strings.Replace(good.jwk, `"use":"sig"`, `"key_ops":[]`, 1),
+		"to sign, and public":   strings.Replace(good.jwk, `"use":"sig"`, `"use":"sig","key_ops":["sign"]`, 1),
+		"key_ops of no kind":    strings.Replace(good.jwk, `"use":"sig"`, `"key_ops":"verify"`, 1),
 		"alg none":              strings.Replace(good.jwk, `"ES256"`, `"none"`, 1),
 		"alg HS256":             strings.Replace(good.jwk, `"ES256"`, `"HS256"`, 1),
 		"alg of another type":   strings.Replace(good.jwk, `"ES256"`, `"RS256"`, 1),
@@ -100,6 +104,12 @@ func TestQ08BadKeys(t *testing.T) {
 		}
 		if len(text) < 50_000 {
 			all = append(all, text)
+		}
+	}
+	for _, operations := range []string{`["verify"]`, `["sign","verify"]`, `null`} {
+		text := strings.Replace(good.jwk, `"use":"sig"`, `"key_ops":`+operations, 1)
+		if keys, _, err := ParseJWKS(set(text), []string{"ES256"}); err != nil || len(keys) != 1 {
+			t.Errorf("key_ops %s: %v", operations, err)
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -51,10 +51,12 @@ func TestQ01URLs(t *testing.T) {
 			t.Errorf("%q: %v, want %q", url, err, want)
 		}
 	}
-	cfg := remoteConfig(newRingStore())
-	cfg.URL, cfg.Discovery = "", "https://idp.example.com/?tenant=1"
-	if _, err := NewRemote(cfg); err == nil || !strings.Contains(err.Error(), "has a query") {
-		t.Errorf("an issuer with a query: %v", err)
+	for _, issuer := range []string{"https://idp.example.com/?tenant=1", "https://idp.example.com/?"} {
+		cfg := remoteConfig(newRingStore())
+		cfg.URL, cfg.Discovery = "", issuer
+		if _, err := NewRemote(cfg); err == nil || !strings.Contains(err.Error(), "has a query") {
+			t.Errorf("%s: %v", issuer, err)
+		}
 	}
 }
 
@@ -79,7 +81,7 @@ func TestQ01NoRedirectNoProxy(t *testing.T) {
 		}
 	}
 	// The environment is read once in a process, so that setting it proves nothing.
-	if outbound.NewClient(nil, time.Second, 1).Transport.(*http.Transport).Proxy != nil {
+	if newRemote(t, remoteConfig(newRingStore())).client.Transport.(*http.Transport).Proxy != nil {
 		t.Error("the transport asks the environment for a proxy")
 	}
 }
@@ -87,7 +89,7 @@ func TestQ01NoRedirectNoProxy(t *testing.T) {
 func TestRemoteTLS(t *testing.T) {
 	a := newKey(t, "a")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != "GET" || r.Header.Get("Authorization")+r.Header.Get("Cookie") != "" || r.Header.Get("User-Agent") != "gatehouse" {
+		if r.Method != "GET" || r.Header.Get("Authorization")+r.Header.Get("Cookie") != "" || r.Header.Get("User-Agent") != "gatehouse" || !strings.Contains(r.Header.Get("Accept"), "application/jwk-set+json") {
 			t.Errorf("asked %s with %v", r.Method, r.Header)
 		}
 		_, _ = w.Write(set(a.jwk))
@@ -251,6 +253,7 @@ func TestDiscovery(t *testing.T) {
 		"oauth":                 {host, map[string]string{oauth: document(host, host+"/keys")}, ""},
 		"oauth with a path":     {host + "/a/b", map[string]string{oauth + "/a/b": document(host+"/a/b", host+"/keys")}, ""},
 		"oauth, path and slash": {host + "/a/", map[string]string{oauth + "/a": document(host+"/a/", host+"/keys")}, ""},
+		"an escaped path":       {host + "/a%2Fb", map[string]string{"/a%2Fb" + openid: document(host+"/a%2Fb", host+"/keys")}, ""},
 		"keys on another host":  {host, map[string]string{openid: document(host, "https://keys.example.net/keys")}, ""},
 		"all on loopback":       {local, map[string]string{openid: document(local, local+"/keys")}, ""},
 		"nothing":               {host, nil, "status 404"},
@@ -272,7 +275,7 @@ func TestDiscovery(t *testing.T) {
 				from := startIDP(t)
 				pages := maps.Clone(c.pages)
 				from.handle(func(w http.ResponseWriter, r *http.Request) {
-					switch text := pages[r.URL.Path]; {
+					switch text := pages[r.URL.EscapedPath()]; {
 					case r.URL.Path == "/keys":
 						_, _ = w.Write(set(a.jwk))
 					case text == "":

@@ -58,7 +58,10 @@ func ParseJWKS(data []byte, algorithms []string) (keys []*auth.Key, skipped []er
 
 func parseJWK(raw []byte, algorithms []string) (*auth.Key, error) {
 	var jwk jose.JSONWebKey
-	if err := jwk.UnmarshalJSON(raw); err != nil {
+	var use struct { // go-jose reads no more than `use`
+		Operations []string `json:"key_ops"`
+	}
+	if jwk.UnmarshalJSON(raw) != nil || json.Unmarshal(raw, &use) != nil {
 		return nil, errors.New("it cannot be read as a JSON Web Key") // the library's words may hold key material
 	}
 	if max(len(jwk.KeyID), len(jwk.Algorithm), len(jwk.Use)) > 128 {
@@ -66,6 +69,9 @@ func parseJWK(raw []byte, algorithms []string) (*auth.Key, error) {
 	}
 	if jwk.Use != "" && jwk.Use != "sig" {
 		return nil, fmt.Errorf("kid %q: its use is %q, not sig", jwk.KeyID, jwk.Use)
+	}
+	if use.Operations != nil && !slices.Contains(use.Operations, "verify") {
+		return nil, fmt.Errorf("kid %q: verify is not among its key_ops (RFC 7517 §4.3)", jwk.KeyID)
 	}
 	if !jwk.IsPublic() {
 		return nil, fmt.Errorf("kid %q: it is a secret or a private key, which has no place in a key set", jwk.KeyID)

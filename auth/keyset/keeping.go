@@ -13,13 +13,6 @@ import (
 	"gatehouse/auth"
 )
 
-// keeping is what this replica knows to be in the store.
-type keeping struct {
-	read    time.Time
-	keys    []*auth.Key
-	failing bool
-}
-
 // keptSet is a set as it is stored.
 type keptSet struct {
 	Source string          `json:"source"` // of another than is configured now, the keys are not this issuer's
@@ -64,24 +57,20 @@ func (r *Remote) restoreKept(ctx context.Context) error {
 }
 
 // keep puts the set into the store for the next start, where that has another,
-// or one so much older that it would not last.
+// none any more, or one so much older that it would not last.
 func (r *Remote) keep(ctx context.Context) {
-	s := r.set.Load()
-	if !r.Ready() || slices.Equal(r.kept.keys, s.All()) && s.read.Sub(r.kept.read) < r.rewriteAfter() {
+	if !r.Ready() {
 		return
 	}
+	s := r.set.Load()
 	err := r.put(ctx, s)
 	if err != nil {
 		err = r.put(ctx, s) // a conflict is another replica's success
 	}
-	switch {
-	case err == nil:
-		r.kept = keeping{read: s.read, keys: s.All()}
-		return
-	case ctx.Err() == nil && !r.kept.failing:
+	if err != nil && ctx.Err() == nil && !r.unkept {
 		r.cfg.Log.Warn("remote keys: cannot be kept in the store for the next start, trying again", "issuer", r.cfg.Issuer, "error", err)
 	}
-	r.kept.failing = true
+	r.unkept = err != nil
 }
 
 func (r *Remote) rewriteAfter() time.Duration { return r.cfg.MaxStale / 24 }

@@ -1,6 +1,7 @@
 package keyset
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -83,28 +84,34 @@ func TestKeptSetIsChecked(t *testing.T) {
 	for name, c := range map[string]struct {
 		text func() string
 		want bool
+		told bool // in the log: it is not only another's
 	}{
-		"good":             {func() string { return whole(remoteURL, -time.Hour, good) }, true},
-		"good, and a bad":  {func() string { return whole(remoteURL, -time.Hour, string(set(a.jwk, `{"kty":"oct","k":"AAAA"}`))) }, true},
-		"another URL's":    {func() string { return whole(remoteURL+"x", -time.Second, good) }, false},
-		"too old":          {func() string { return whole(remoteURL, -maxStale, good) }, false},
-		"without a time":   {func() string { return `{"source":"` + remoteURL + `","jwks":` + good + `}` }, false},
-		"a weak key":       {func() string { return whole(remoteURL, -time.Hour, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) }, false},
-		"another use":      {func() string { return whole(remoteURL, -time.Hour, strings.Replace(good, `"sig"`, `"enc"`, 1)) }, false},
-		"not allowed":      {func() string { return whole(remoteURL, -time.Hour, strings.Replace(good, `"ES256"`, `"ES384"`, 1)) }, false},
-		"no keys":          {func() string { return whole(remoteURL, -time.Hour, `{}`) }, false},
-		"the set alone":    {func() string { return good }, false},
-		"cut short":        {func() string { return whole(remoteURL, -time.Hour, good)[:100] }, false},
-		"something sealed": {func() string { return "\x01\x02\x03" }, false},
+		"good":             {func() string { return whole(remoteURL, -time.Hour, good) }, true, false},
+		"good, and a bad":  {func() string { return whole(remoteURL, -time.Hour, string(set(a.jwk, `{"kty":"oct","k":"AAAA"}`))) }, true, false},
+		"another URL's":    {func() string { return whole(remoteURL+"x", -time.Second, good) }, false, false},
+		"too old":          {func() string { return whole(remoteURL, -maxStale, good) }, false, false},
+		"without a time":   {func() string { return `{"source":"` + remoteURL + `","jwks":` + good + `}` }, false, false},
+		"a weak key":       {func() string { return whole(remoteURL, -time.Hour, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) }, false, true},
+		"another use":      {func() string { return whole(remoteURL, -time.Hour, strings.Replace(good, `"sig"`, `"enc"`, 1)) }, false, true},
+		"not allowed":      {func() string { return whole(remoteURL, -time.Hour, strings.Replace(good, `"ES256"`, `"ES384"`, 1)) }, false, true},
+		"no keys":          {func() string { return whole(remoteURL, -time.Hour, `{}`) }, false, true},
+		"the set alone":    {func() string { return good }, false, false},
+		"cut short":        {func() string { return whole(remoteURL, -time.Hour, good)[:100] }, false, true},
+		"something sealed": {func() string { return "\x01\x02\x03" }, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := newRingStore()
 				from := startIDP(t)
 				store.put(keptAs, []byte(c.text()))
-				alone := newRemote(t, remoteConfig(store))
+				cfg := remoteConfig(store)
+				log := logged(&cfg)
+				alone := newRemote(t, cfg)
 				if alone.restore(t.Context()); alone.Ready() != c.want {
 					t.Errorf("restored: %t, want %t", alone.Ready(), c.want)
+				}
+				if strings.Contains(log.String(), "cannot be had from the store") != c.told {
+					t.Errorf("logged %s", log)
 				}
 				r, _ := runRemote(t, remoteConfig(store), from)
 				pass(time.Minute)
@@ -160,23 +167,40 @@ func TestKeepingIsRare(t *testing.T) {
 			runRemote(t, remoteConfig(store), from)
 		}
 		pass(50 * time.Minute)
-		if store.puts != 1 {
-			t.Errorf("written %d times by replicas that start together", store.puts)
+		if store.writes() != 1 {
+			t.Errorf("written %d times by replicas that start together", store.writes())
 		}
 		from.publish(b.jwk, a.jwk) // in another order
 		pass(9 * time.Minute)
-		if store.puts != 1 {
-			t.Errorf("written %d times for another order", store.puts-1)
+		if store.writes() != 1 {
+			t.Errorf("written %d times for another order", store.writes()-1)
 		}
 		pass(10 * time.Hour)
-		if store.puts < 9 || store.puts > 12 {
-			t.Errorf("written %d times in eleven hours", store.puts)
+		if store.writes() < 9 || store.writes() > 12 {
+			t.Errorf("written %d times in eleven hours", store.writes())
 		}
-		before := store.puts
+		before := store.writes()
 		from.publish(b.jwk)
 		pass(maxInterval + time.Second)
-		if got := string(kept(t, store).JWKS); store.puts == before || store.puts > before+2 || strings.Contains(got, `"a"`) || !strings.Contains(got, `"b"`) {
-			t.Errorf("a changed set is written %d times; kept is %s", store.puts-before, got)
+		if got := string(kept(t, store).JWKS); store.writes() == before || store.writes() > before+2 || strings.Contains(got, `"a"`) || !strings.Contains(got, `"b"`) {
+			t.Errorf("a changed set is written %d times; kept is %s", store.writes()-before, got)
+		}
+	})
+}
+
+// A store that has lost its data has the set again with the next reading.
+func TestKeptAgainByAStoreThatLostIt(t *testing.T) {
+	a := newKey(t, "a")
+	synctest.Test(t, func(t *testing.T) {
+		store := newRingStore()
+		from := startIDP(t)
+		from.publish(a.jwk)
+		runRemote(t, remoteConfig(store), from)
+		pass(time.Minute)
+		store.flush()
+		pass(maxInterval)
+		if got := kept(t, store); got.Source != remoteURL || store.writes() != 2 {
+			t.Errorf("kept is %+v, written %d times", got, store.writes())
 		}
 	})
 }
@@ -201,6 +225,15 @@ func TestKeepingFails(t *testing.T) {
 		if got := kept(t, store); got.Source != remoteURL {
 			t.Errorf("kept is %+v", got)
 		}
+		before := log.String()
+		store.setDown(true)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		again := newRemote(t, cfg)
+		again.adopt(r.All(), nil, time.Now())
+		if again.keep(ended); strings.Contains(log.String()[len(before):], "cannot be kept") {
+			t.Errorf("at the end that is no trouble: %s", log.String()[len(before):])
+		}
 	})
 }
 
@@ -215,8 +248,8 @@ func TestLoadKeepsNothing(t *testing.T) {
 		from.reach(r)
 		r.Load(t.Context())
 		r.Load(t.Context())
-		if n := len(from.times()); !r.Ready() || store.puts != 0 || n != 1 {
-			t.Errorf("ready %t, %d writes, %d readings", r.Ready(), store.puts, n)
+		if n := len(from.times()); !r.Ready() || store.writes() != 0 || n != 1 {
+			t.Errorf("ready %t, %d writes, %d readings", r.Ready(), store.writes(), n)
 		}
 	})
 }
@@ -299,8 +332,8 @@ func TestKeepAfterAConflict(t *testing.T) {
 		from.publish(a.jwk)
 		runRemote(t, cfg, from)
 		pass(time.Second)
-		if store.puts != 1 || strings.Contains(log.String(), "cannot be kept") {
-			t.Errorf("written %d times, logged %s", store.puts, log)
+		if store.writes() != 1 || strings.Contains(log.String(), "cannot be kept") {
+			t.Errorf("written %d times, logged %s", store.writes(), log)
 		}
 	})
 }

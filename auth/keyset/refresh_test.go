@@ -22,10 +22,11 @@ func TestQ10Rotation(t *testing.T) {
 		from.publish(a.jwk)
 		r, _ := runRemote(t, remoteConfig(newRingStore()), from)
 		g := guard(t, "main", r)
-		pass(time.Minute)
+		pass(30 * time.Second)
 		if n := from.open.Load(); n != 0 {
 			t.Errorf("%d connections are kept between readings", n)
 		}
+		pass(30 * time.Second)
 		from.publish(b.jwk)
 		if got := g.decide(b.token(t)); got != auth.TokenUntrusted {
 			t.Errorf("before it is known: %s", got)

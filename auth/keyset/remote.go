@@ -56,7 +56,7 @@ type Remote struct {
 	pause   time.Duration // until the next reading
 	backoff time.Duration // 0: the last reading was good
 	early   time.Time     // of the last reading that was asked for
-	kept    keeping
+	unkept  bool          // the store could not be written last, which the log knows
 }
 
 // remoteSet is what requests see; it never changes.
@@ -156,7 +156,6 @@ func (r *Remote) Load(ctx context.Context) {
 // adopt lets requests see the keys, which were read at that time.
 func (r *Remote) adopt(keys []*auth.Key, skipped []error, read time.Time) {
 	before := r.set.Load()
-	keys = slices.Clone(keys)
 	var added, removed []string
 	for i, k := range keys {
 		if j := slices.IndexFunc(before.All(), func(old *auth.Key) bool { return sameKey(old, k) }); j >= 0 {

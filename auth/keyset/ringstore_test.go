@@ -78,6 +78,13 @@ func (s *ringStore) flush() {
 	clear(s.version)
 }
 
+// writes is how often it was written.
+func (s *ringStore) writes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.puts
+}
+
 // put stores bytes as they are.
 func (s *ringStore) put(issuer string, data []byte) {
 	s.mu.Lock()

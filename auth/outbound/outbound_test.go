@@ -14,9 +14,13 @@ func TestNewClient(t *testing.T) {
 		given  *tls.Config
 		oldest uint16
 	}{{nil, tls.VersionTLS12}, {given, tls.VersionTLS13}} {
-		way := NewClient(c.given, time.Second, 1).Transport.(*http.Transport)
+		way := NewClient(c.given, time.Second, 3).Transport.(*http.Transport)
 		if got := way.TLSClientConfig.MinVersion; got != c.oldest || way.TLSClientConfig == given || way.Proxy != nil {
 			t.Errorf("TLS from %x on, want %x", got, c.oldest)
+		}
+		// Who asks may have given up long before: see net/http's dialConnFor.
+		if way.TLSHandshakeTimeout != time.Second || way.IdleConnTimeout != idleTimeout || way.MaxIdleConnsPerHost != 3 {
+			t.Errorf("a handshake may take %s, %d connections may wait for %s", way.TLSHandshakeTimeout, way.MaxIdleConnsPerHost, way.IdleConnTimeout)
 		}
 	}
 }

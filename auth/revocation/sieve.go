@@ -13,6 +13,9 @@ import (
 var errDoubt = errors.New("the store was lost or replaced, and no replica that holds the whole revocation list " +
 	"has said that it has all of it again; run one without revocation.max_memory")
 
+// errNoAnswer is what those hear who wait for a question that ended in a panic.
+var errNoAnswer = errors.New("asking the store about an entry panicked")
+
 // pinned are the kinds that are in the tables whatever their number, because
 // they are few and each is looked up for many requests.
 var pinned = [kindMask + 1]bool{auth.KindClient: true, auth.KindAPIKey: true, auth.KindIssuer: true}
@@ -135,8 +138,7 @@ func (s *sieve) confirm(ctx context.Context, source Confirmer, since Position, r
 	if !under {
 		// Others wait for it as well, so that it does not end with who asked
 		// first. The source bounds the time.
-		there, whole, err := source.Confirm(context.WithoutCancel(ctx), since, r)
-		s.land(f, key, r.Kind, there, whole, err)
+		s.ask(context.WithoutCancel(ctx), f, source, since, r)
 	}
 	select {
 	case <-f.landed:
@@ -150,6 +152,15 @@ func (s *sieve) confirm(ctx context.Context, source Confirmer, since Position, r
 		return auth.Unsure, f.err
 	}
 	return auth.NotCovered, nil
+}
+
+// ask takes a flight from its question to its end, which also a source that
+// panics does not keep from those who wait for it.
+func (s *sieve) ask(ctx context.Context, f *flight, source Confirmer, since Position, r auth.Revocation) {
+	var there []auth.Revocation
+	whole, err := false, errNoAnswer
+	defer func() { s.land(f, r.Key(), r.Kind, there, whole, err) }()
+	there, whole, err = source.Confirm(ctx, since, r)
 }
 
 // land ends a flight. What the source has is in force in any case; what it does

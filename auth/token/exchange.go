@@ -81,14 +81,15 @@ func (p *party) authenticates() bool { return p != nil && p.confidential() }
 
 // reissue makes the successor of a token that is not from here. One without
 // `sid` is a session by itself, which the revocation of its id ends: it gets a
-// new one.
+// new one, the same for all who exchange it at once, so that whichever of them
+// logs out ends them all.
 func (e *Engine) reissue(t *auth.Token, now time.Time) (Grant, error) {
 	if e.cfg.Issuer.Keys.Signer() == nil {
 		return Grant{}, e.noSigner()
 	}
 	session := t.SessionID()
 	if session == t.ID() {
-		session = newTokenID() // not of the form that sessions of ours have
+		session = digest("exchanged", session) // not of the form that sessions of ours have
 	}
 	expires := e.expiry(now, t.AuthTime(), e.cfg.AccessTTL)
 	compact, id, err := t.Reissue(now, time.Unix(expires, 0), session)

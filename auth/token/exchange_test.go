@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -60,6 +61,46 @@ func TestR24ATokenIsExchangedOnce(t *testing.T) {
 	f.exchanged(g.AccessToken)
 	again, err := f.exchange(g.AccessToken)
 	wantNothing(t, "the second time", again, err, auth.TokenRevoked)
+}
+
+// meanwhile is a Revoker that does something else first, once.
+type meanwhile struct {
+	Revoker
+	do func()
+}
+
+func (m *meanwhile) Revoke(ctx context.Context, r auth.Revocation) error {
+	if do := m.do; do != nil {
+		m.do = nil
+		do()
+	}
+	return m.Revoker.Revoke(ctx, r)
+}
+
+// Who has copied a token can exchange it at the same moment, and shares its
+// owner's session: the one's logout is the other's.
+func TestR07ExchangedAtOnceIsOneSession(t *testing.T) {
+	f := newFixture(t)
+	for name, token := range map[string]string{
+		"ours":              f.login(from("192.0.2.1")).AccessToken,
+		"from elsewhere":    f.mint(map[string]any{"jti": "t10", "sid": "s10"}),
+		"without a session": f.mint(map[string]any{"jti": "t11"}),
+		"without an id":     f.mint(map[string]any{"jti": nil}),
+	} {
+		var thief Grant
+		f.cfg.Revoker = &meanwhile{f.store, func() { thief = f.exchanged(token) }}
+		f.build()
+		owner := f.exchanged(token)
+		if thief.AccessToken == "" || thief.TokenID == owner.TokenID || f.state(thief.AccessToken) != auth.OK {
+			t.Fatalf("%s: %+v and %+v", name, owner, thief)
+		}
+		if _, err := f.Logout(ctx, Logout{bearer(owner.AccessToken)}); err != nil {
+			t.Error(err)
+		}
+		if r := f.state(thief.AccessToken); r != auth.TokenRevoked {
+			t.Errorf("%s: after the owner's logout the other's token is %s", name, r)
+		}
+	}
 }
 
 func TestR22NothingDeadIsExchanged(t *testing.T) {
@@ -232,7 +273,7 @@ func TestJ36ExchangeOfTokensFromElsewhere(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: claims %v, want %v", c.name, got, want)
 		}
-		if c.session == "s9" && g.SessionID != "s9" || c.session == "as is" && g.SessionID != claims["sid"] || c.session == "" && (g.SessionID == claims["jti"] || len(g.SessionID) != 22) {
+		if c.session == "s9" && g.SessionID != "s9" || c.session == "as is" && g.SessionID != claims["sid"] || c.session == "" && (g.SessionID == claims["jti"] || len(g.SessionID) != 64) {
 			t.Errorf("%s: session %q", c.name, g.SessionID)
 		}
 		if h := part(t, g.AccessToken, 0); len(h) != 3 || h["typ"] != "JWT" || h["kid"] != "k1" {

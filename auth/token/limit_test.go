@@ -70,6 +70,17 @@ func TestA03HangingUpCounts(t *testing.T) {
 	want(t, "the next", f.try("192.0.2.1", "jane@example.com"), auth.RateLimited)
 }
 
+// A good login is none of the failed ones, though nobody waits for its answer.
+func TestA03HangingUpOnAGoodLogin(t *testing.T) {
+	f := newFixture(t)
+	for range 6 {
+		hung, hangUp := context.WithCancel(ctx)
+		hangUp()
+		_, _ = f.Password(hung, PasswordGrant{Request: from("192.0.2.1"), Username: "jane@example.com", Password: password})
+	}
+	want(t, "a wrong password", f.try("192.0.2.1", "jane@example.com"), auth.CredentialsInvalid)
+}
+
 func TestA03TheStoreIsDown(t *testing.T) {
 	f := newFixture(t)
 	f.store.failing["Take"] = errors.New("down")

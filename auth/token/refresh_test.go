@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -315,6 +316,12 @@ func TestRefreshOfARevokedSession(t *testing.T) {
 	if f.store.rotated != 0 {
 		t.Error("the refresh token was used up")
 	}
+	if revoked, err := (Session{ID: g.SessionID, Issuer: "main"}).Revoked(ctx, f.list, f.clock); revoked || err == nil {
+		t.Errorf("a list that is unsure says revoked: %t, %v", revoked, err)
+	}
+	f.list.err = nil
+	f.list.add(auth.Revocation{Kind: auth.KindClient, Issuer: "main", Before: f.clock.Add(time.Hour), Until: f.clock.Add(time.Hour)})
+	f.login(from("192.0.2.1")) // no client is not the client without a name
 }
 
 func TestSessionsAreCapped(t *testing.T) {
@@ -385,6 +392,28 @@ func TestMadeUpRefreshTokensCostLittle(t *testing.T) {
 	f.users.err = errors.New("must not be asked")
 	g, err := f.Refresh(ctx, RefreshGrant{Request: with("web", ""), RefreshToken: newRefreshToken(jane.SessionID).encode()})
 	wantNothing(t, "a made-up token", g, err, auth.GrantInvalid)
+}
+
+// whileReread has something happen while a user is read again.
+type whileReread struct {
+	Users
+	do func()
+}
+
+func (w whileReread) Reread(ctx context.Context, s Session) (User, error) {
+	w.do()
+	return w.Users.Reread(ctx, s)
+}
+
+// A session that ends between the look-up and the rotation has ended, which is no
+// fault of ours.
+func TestRefreshOfASessionThatEndsMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	g := f.login(with("web", ""))
+	f.cfg.Users = whileReread{f.users, func() { delete(f.store.sessions, g.SessionID) }}
+	f.build()
+	got, err := f.refresh(with("web", ""), g.RefreshToken)
+	wantNothing(t, "an ended session", got, err, auth.GrantInvalid)
 }
 
 func TestR24RefreshTokensAreUsedOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,7 +92,11 @@ func TestRevokeIsRefused(t *testing.T) {
 		"wrong secret":                    {with("backend", "x"), g.RefreshToken, auth.ClientInvalid},
 		"no token":                        {with("backend", "backend-secret"), "", auth.RequestMalformed},
 	} {
-		want(t, name, f.Revoke(ctx, Revocation{Request: c.r, Token: c.token}), c.want)
+		err := f.Revoke(ctx, Revocation{Request: c.r, Token: c.token})
+		want(t, name, err, c.want)
+		if name == "wrong secret" && !strings.Contains(err.Error(), "did not authenticate as it must") {
+			t.Errorf("the log says %v", err)
+		}
 	}
 	f.list.stale = true
 	want(t, "a list that is too old", f.Revoke(ctx, Revocation{Request: with("backend", "backend-secret"), Token: g.AccessToken}), auth.RevocationStale)

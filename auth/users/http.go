@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -59,7 +60,11 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	}
 	return &HTTP{cfg: cfg, client: &http.Client{
 		// No proxy from the environment: passwords go where the configuration says.
+		// Connecting goes on when a question's time is over, and has a bound of its
+		// own: else a service that only accepts would use up the connections for good.
 		Transport: &http.Transport{
+			DialContext:            (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
+			TLSHandshakeTimeout:    cfg.Timeout,
 			MaxIdleConnsPerHost:    16,
 			MaxConnsPerHost:        64,
 			IdleConnTimeout:        time.Minute,

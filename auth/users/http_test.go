@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +121,25 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
+// A good beginning is no answer, nor is one behind more header than there can be.
+func TestHTTPAnswersThatAreNotWhole(t *testing.T) {
+	for name, value := range map[string]string{"Content-Length": "100", "X": strings.Repeat("x", maxAnswerBytes)} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(name, value)
+			_, _ = io.WriteString(w, `{"id":"1"}`)
+		}))
+		t.Cleanup(server.Close)
+		h, err := NewHTTP(HTTPConfig{Name: "service", URL: server.URL, Timeout: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Close)
+		if r, err := h.login(t.Context(), "anna", "x"); err == nil || errors.Is(err, errUnknown) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
 // JSON cannot say it, so it would be another password that is verified.
 func TestHTTPSendsNoOtherPassword(t *testing.T) {
 	s := &service{status: 200, answer: `{"id":"1"}`}
@@ -183,6 +204,54 @@ func TestHTTPTimeout(t *testing.T) {
 	}
 }
 
+// muteListener accepts connections and says nothing on them, until it is told to
+// let the server have them.
+type muteListener struct {
+	net.Listener
+	speaks atomic.Bool
+}
+
+func (l *muteListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil || l.speaks.Load() {
+			return c, err
+		}
+		defer c.Close()
+	}
+}
+
+// net/http goes on with a connection that nobody waits for any more. A service
+// that accepted and then hung must not have used up the connections for good.
+func TestHTTPConnectionsThatHangAreLetGo(t *testing.T) {
+	s := &service{status: 200, answer: `{"id":"1"}`}
+	server := httptest.NewUnstartedServer(s)
+	mute := &muteListener{Listener: server.Listener}
+	server.Listener = mute
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	h, err := NewHTTP(HTTPConfig{Name: "service", URL: server.URL, Timeout: 500 * time.Millisecond, TLS: &tls.Config{RootCAs: roots}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	h.client.Transport.(*http.Transport).MaxConnsPerHost = 1
+	if r, err := h.login(t.Context(), "anna", "x"); err == nil || errors.Is(err, errUnknown) {
+		t.Fatalf("a service that says nothing: %+v, %v", r, err)
+	}
+	mute.speaks.Store(true)
+	for began := time.Now(); ; {
+		if _, err = h.login(t.Context(), "anna", "x"); err == nil {
+			return
+		}
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("long after the service speaks again: %v", err)
+		}
+	}
+}
+
 // Passwords go to the service and nowhere else.
 func TestHTTPTakesNoProxyFromTheEnvironment(t *testing.T) {
 	proxy := &service{status: 200, answer: `{"id":"1"}`}
@@ -210,6 +279,7 @@ func TestNewHTTP(t *testing.T) {
 		"no timeout":    func(c *HTTPConfig) { c.Timeout = 0 },
 		"other scheme":  func(c *HTTPConfig) { c.URL = "ftp://users.example.com" },
 		"no host":       func(c *HTTPConfig) { c.URL = "https:///verify" },
+		"malformed":     func(c *HTTPConfig) { c.URL = "https://[::1/verify" },
 		"no URL at all": func(c *HTTPConfig) { c.URL = "verify" },
 		"lookup":        func(c *HTTPConfig) { c.LookupURL = "lookup" },
 	} {
