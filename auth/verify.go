@@ -14,7 +14,7 @@ import (
 const (
 	maxTokenHeader = 1 << 10 // bytes of the JOSE header segment
 	maxKid         = 128     // bytes
-	maxTries       = 8       // signatures checked for one token whose key is not named
+	maxTries       = 4       // signatures checked for one token whose key is not named
 )
 
 // verification is the way of one token from bytes to a Token.
@@ -190,6 +190,8 @@ func (v *verification) whyUntrusted(signed bool) string {
 	switch {
 	case signed:
 		return fmt.Sprintf("the signature is good, but iss %s is not that key's issuer", v.token.claims.get("iss"))
+	case v.tried > maxTries:
+		return fmt.Sprintf("none of the first %d keys that fit made this signature; more are not tried for a token that names none (kid)", maxTries)
 	case v.tried > 0:
 		return fmt.Sprintf("%d key(s) fit, none made this signature", v.tried)
 	}

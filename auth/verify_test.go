@@ -370,7 +370,11 @@ func TestJ35TriesAreBounded(t *testing.T) {
 	}
 	f.issuer.Keys = NewStaticKeys(keys)
 	f.key = keys[len(keys)-1]
-	f.want(f.raw(`{"alg":"HS256"}`, f.payload("")), TokenUntrusted)
+	unnamed := f.raw(`{"alg":"HS256"}`, f.payload(""))
+	f.want(unnamed, TokenUntrusted)
+	if _, steps := f.gate.Explain(t.Context(), f.policy, bearer(unnamed), now); !strings.Contains(fmt.Sprint(steps), "more are not tried") {
+		t.Errorf("the bound is not explained: %+v", steps)
+	}
 	f.want(f.raw(fmt.Sprintf(`{"alg":"HS256","kid":%q}`, f.key.ID), f.payload("")), OK)
 	f.key = keys[maxTries-1]
 	f.want(f.raw(`{"alg":"HS256"}`, f.payload("")), OK)

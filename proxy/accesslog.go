@@ -89,6 +89,10 @@ func (l *accessLine) key(key string) {
 // string appends a text, at most so many bytes of it.
 func (l *accessLine) string(key, s string, limit int) {
 	l.key(key)
+	if !l.text && len(s) <= limit && isVerbatim(s) {
+		l.b = append(append(append(l.b, '"'), s...), '"')
+		return
+	}
 	switch s = loggable(s, limit); {
 	case !l.text:
 		l.b, _ = jsontext.AppendQuote(l.b, s) // it is UTF-8 by now
@@ -97,6 +101,16 @@ func (l *accessLine) string(key, s string, limit int) {
 	default:
 		l.b = append(l.b, s...)
 	}
+}
+
+// isVerbatim reports whether a text is its own JSON string, as nearly all are.
+func isVerbatim(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // needsQuotes is the rule of slog.TextHandler.

@@ -19,10 +19,10 @@ type conn struct {
 	in        *bufio.Reader // reads through the conn
 	abort     func()        // closes it, whoever is reading or writing
 	idleSince time.Time
+	leash     leash
 
-	// quiet looks whether anything came while nobody had asked: the end of the
-	// connection above all. It is true while nothing did.
-	quiet func() bool
+	socket *socket // nil: there is nothing below the net.Conn
+	kept   bool    // it was idle, in which time the server may have closed it
 
 	// Of the exchange under way:
 	wrote      bool  // something of the request was written
@@ -38,11 +38,10 @@ type conn struct {
 
 func newConn(host string, nc net.Conn) *conn {
 	c := &conn{host: host, net: nc, abort: func() { _ = nc.Close() }}
-	c.in = bufio.NewReader(c)
-	c.quiet = func() bool { return true }
+	c.leash.pull, c.in = c.abort, bufio.NewReader(c)
 	if s, ok := nc.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
-			c.quiet = quiet(raw)
+			c.socket = newSocket(raw)
 		}
 	}
 	return c
@@ -52,6 +51,29 @@ func newConn(host string, nc net.Conn) *conn {
 func (c *conn) begin(maxHeader int64) {
 	c.wrote, c.writeError, c.readError, c.answered = false, nil, nil, false
 	c.maxHeader, c.left = maxHeader, maxHeader
+}
+
+// quiet reports whether nothing came while nobody had asked: the end of the
+// connection above all. A server that has closed it, or has sent what it was not
+// asked for, is not to be asked on it.
+func (c *conn) quiet() bool { return !c.kept || c.socket == nil || c.socket.quiet() }
+
+// ask writes a request that is this head alone, and waits for what comes if it
+// can. It fails with errStale, and has written nothing, if it is not quiet.
+func (c *conn) ask(head []byte) error {
+	sent := 0
+	if c.kept && c.socket != nil {
+		var quiet bool
+		if sent, quiet = c.socket.ask(head); !quiet {
+			return errStale
+		}
+		c.wrote = sent > 0
+	}
+	if sent == len(head) {
+		return nil
+	}
+	_, err := c.Write(head[sent:])
+	return err
 }
 
 // Read is what the codec reads through.

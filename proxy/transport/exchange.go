@@ -19,10 +19,9 @@ type exchange struct {
 	transport *Transport
 	conn      *conn
 	request   *http.Request
-	detach    func() bool // from the request's context; false: that has ended the connection
-	upload    *upload     // nil: the request has no body
-	last      bool        // either side wants no other exchange on the connection
-	again     bool        // it failed in a way in which another try does no harm
+	upload    *upload // nil: the request has no body
+	last      bool    // either side wants no other exchange on the connection
+	again     bool    // it failed in a way in which another try does no harm
 
 	codec   io.Reader  // of the answer's body
 	counted counted    // the codec of an ordinary one
@@ -34,6 +33,7 @@ var (
 	errSwitched = errors.New("the server switched protocols without being asked to")
 	errStatus   = errors.New("the answer has a status below 100")
 	errClosed   = errors.New("the body of the answer is closed")
+	errStale    = errors.New("the kept connection is not in order, and was not asked")
 )
 
 // errTimeout is a net.Error but no net.OpError: those are of the connecting.
@@ -48,7 +48,7 @@ func (errTimeout) Temporary() bool { return true }
 func (t *Transport) exchange(c *conn, r *http.Request) (res *http.Response, again bool, err error) {
 	x := &exchange{transport: t, conn: c, request: r}
 	c.begin(t.cfg.MaxHeaderBytes)
-	x.detach = context.AfterFunc(r.Context(), c.abort)
+	c.leash.attach(r.Context())
 	if err = x.send(); err == nil {
 		res, err = x.receive()
 	}
@@ -76,7 +76,7 @@ func (x *exchange) send() error {
 		return nil
 	}
 	c.setDeadline(x.transport.cfg.HeaderTimeout)
-	err := write(c, r)
+	err := ask(c, r)
 	if c.writeError != nil && c.wrote {
 		return nil // perhaps the server has said why it would not read on
 	}
@@ -117,7 +117,7 @@ func (x *exchange) receive() (*http.Response, error) {
 // fail closes the connection and finds the error that is at the root: what ended
 // the request, what was wrong with its body, or else what the network said.
 func (x *exchange) fail(err error) error {
-	x.detach()
+	x.conn.leash.detach()
 	x.conn.abort()
 	var fault error
 	if x.upload != nil {
@@ -171,7 +171,7 @@ func (x *exchange) finish(err error) error {
 	if x.err != nil {
 		return x.err
 	}
-	attached := x.detach()
+	attached := x.conn.leash.detach()
 	if cause := context.Cause(x.request.Context()); cause != nil && !errors.Is(err, io.EOF) {
 		err = cause
 	}

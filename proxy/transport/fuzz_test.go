@@ -78,6 +78,7 @@ func FuzzHead(f *testing.F) {
 	f.Add("GET", "http://h/a?b", "h:80", "X-A", "b")
 	f.Add("POST", "http://h", "[::1]", "Content-Length", "7")
 	f.Add("PUT", "http://h/%0d%0aX: y", "a\r\nb", "User-Agent", " \t a")
+	f.Add("GET", "http://h", "", "User-Agent", " ")
 	f.Fuzz(func(t *testing.T, method, target, host, name, value string) {
 		u, err := url.Parse(target)
 		if err != nil {

@@ -12,19 +12,24 @@ var (
 	writers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
 )
 
-// write writes a request to a connection: by one call if it has no body and
-// nothing about it is unusual, else by the codec.
-func write(c *conn, r *http.Request) error {
-	if r.Body == nil || r.Body == http.NoBody {
-		room := heads.Get().(*[]byte)
-		defer heads.Put(room)
-		head, ok := appendHead((*room)[:0], r)
-		*room = head
-		if ok {
-			_, err := c.Write(head)
-			return err
-		}
+// ask writes a request without a body to a connection: by one call if nothing
+// about it is unusual, else by the codec.
+func ask(c *conn, r *http.Request) error {
+	room := heads.Get().(*[]byte)
+	defer heads.Put(room)
+	head, ok := appendHead((*room)[:0], r)
+	*room = head
+	switch {
+	case ok:
+		return c.ask(head)
+	case !c.quiet():
+		return errStale
 	}
+	return encode(c, r)
+}
+
+// encode writes a request by the codec.
+func encode(c *conn, r *http.Request) error {
 	w := writers.Get().(*bufio.Writer)
 	defer writers.Put(w)
 	w.Reset(c)
@@ -60,7 +65,7 @@ func appendHead(b []byte, r *http.Request) (head []byte, ok bool) {
 	if agents, ok := r.Header["User-Agent"]; !ok {
 		b = append(b, "User-Agent: Go-http-client/1.1\r\n"...)
 	} else if len(agents) > 0 && agents[0] != "" {
-		b = append(append(append(b, "User-Agent: "...), agents[0]...), "\r\n"...)
+		b = append(append(append(b, "User-Agent: "...), strings.Trim(agents[0], " \t")...), "\r\n"...)
 	}
 	for name, values := range r.Header {
 		if isFraming(name) {

@@ -5,32 +5,24 @@ import (
 	"time"
 )
 
-// take returns a connection that is kept open, the one used last first, and
-// closes those that are found dead. It returns nil when there is none.
+// take returns a connection that is kept open, the one used last first, and nil
+// when there is none.
 func (t *Transport) take(host string) *conn {
-	for {
-		t.mu.Lock()
-		kept := t.idle[host]
-		if len(kept) == 0 {
-			t.mu.Unlock()
-			return nil
-		}
-		c := kept[len(kept)-1]
-		kept[len(kept)-1] = nil
-		t.idle[host] = kept[:len(kept)-1]
-		t.mu.Unlock()
-		// A server that has closed the connection, or has sent what nobody
-		// asked for, is not to be asked on it.
-		if c.quiet() {
-			return c
-		}
-		c.abort()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	kept := t.idle[host]
+	if len(kept) == 0 {
+		return nil
 	}
+	c := kept[len(kept)-1]
+	kept[len(kept)-1] = nil
+	t.idle[host] = kept[:len(kept)-1]
+	return c
 }
 
 // put keeps a connection for later requests, if there is room.
 func (t *Transport) put(c *conn) {
-	c.idleSince = time.Now()
+	c.idleSince, c.kept = time.Now(), true
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept := t.idle[c.host]

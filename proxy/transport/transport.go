@@ -77,11 +77,19 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, err
 	}
-	if c := t.take(r.URL.Host); c != nil {
+	for c := t.take(r.URL.Host); c != nil; c = t.take(r.URL.Host) {
+		if r.Body != nil && r.Body != http.NoBody && !c.quiet() {
+			c.abort()
+			continue
+		}
 		res, again, err := t.exchange(c, r)
+		if err == errStale {
+			continue
+		}
 		if !again {
 			return res, err
 		}
+		break
 	}
 	c, err := t.dial(r.Context(), r.URL)
 	if err != nil {

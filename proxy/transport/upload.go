@@ -25,7 +25,7 @@ func (u *upload) run(x *exchange) {
 	c := x.conn
 	r := x.request.WithContext(x.request.Context())
 	r.Body = u
-	err := write(c, r)
+	err := encode(c, r)
 	u.complete = err == nil
 	switch {
 	case u.readErr != nil:

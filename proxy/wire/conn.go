@@ -1,10 +1,10 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -36,9 +36,11 @@ const (
 // Conn is one HTTP/1 connection. Read is called by one goroutine at a time, as
 // net/http does it; the rest may be called at any time.
 type Conn struct {
-	net.Conn // after the TLS handshake
-	limits   *Config
-	in       input
+	timed  // after the TLS handshake
+	limits *Config
+	in     input
+	watch  watch
+	gone   context.CancelFunc // ends the context of the connection's requests
 
 	firstBy time.Time // when the first head must be complete; zero: it was
 	stage   stage
@@ -57,6 +59,7 @@ func (c *Conn) wire() *Conn { return c }
 
 // Read hands out what was checked, never bytes of two requests at once.
 func (c *Conn) Read(p []byte) (int, error) {
+	c.endWatch()
 	switch {
 	case len(p) == 0:
 		return 0, nil
@@ -81,23 +84,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 	case c.stage == stageChunks:
 		return c.readChunks(p)
 	case len(p) == 1:
-		return 0, c.watch(p)
+		// Between two requests only net/http's background read asks for a single
+		// byte: it waits for the client to go away while the handler runs. It takes
+		// the empty result for the end of that.
+		if c.in.len() == 0 {
+			c.beginWatch()
+		}
+		return 0, nil
 	}
 	return c.readHead(p)
-}
-
-// watch waits until something comes. Between two requests only net/http's
-// background read asks for a single byte: it waits for the client to go away
-// while the handler runs. What comes is kept back, so that a request that comes
-// early is judged when it is asked for and not before; net/http takes the empty
-// result for the end of the watch.
-func (c *Conn) watch(p []byte) error {
-	if c.in.len() > 0 {
-		return nil
-	}
-	n, err := c.Conn.Read(p)
-	c.in.keep(p[:n])
-	return err
 }
 
 // readHead returns nothing of a head before all of it came and was checked.
@@ -105,12 +100,12 @@ func (c *Conn) watch(p []byte) error {
 func (c *Conn) readHead(p []byte) (int, error) {
 	timed := !c.firstBy.IsZero()
 	if timed {
-		c.Conn.SetReadDeadline(c.firstBy)
+		c.SetReadDeadline(c.firstBy)
 		c.firstBy = time.Time{}
 	}
 	h := head{max: c.limits.MaxHeaderBytes, preface: timed && c.limits.H2C} // a connection begins once
 	if c.in.len() == 0 {
-		n, err := c.Conn.Read(p)
+		n, err := c.timed.Read(p)
 		if n == 0 {
 			return 0, err
 		}
@@ -142,7 +137,7 @@ func (c *Conn) readSlowHead(p []byte, h *head, timed bool) (int, error) {
 			c.ready = h.pos
 			return c.Read(p)
 		case !timed:
-			c.Conn.SetReadDeadline(time.Now().Add(c.limits.ReadHeaderTimeout))
+			c.SetReadDeadline(time.Now().Add(c.limits.ReadHeaderTimeout))
 			timed = true
 		}
 		switch err := c.in.fill(); {
@@ -222,15 +217,15 @@ func (c *Conn) CloseWrite() error {
 }
 
 // Close closes the connection; when there may be more to come that nobody reads
-// it lingers, once.
+// it lingers, once. A watch that goes on finds it closed, and so do the requests.
 func (c *Conn) Close() error {
 	if c.brokenOff.Load() {
 		return c.reset()
 	}
 	if (c.fault.Load() != nil || c.abandoned.Load()) && !c.lingered.Swap(true) {
 		c.CloseWrite()
-		c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
-		io.CopyN(io.Discard, c.Conn, lingerBytes)
+		c.SetReadDeadline(time.Now().Add(lingerTime))
+		io.CopyN(io.Discard, &c.timed, lingerBytes)
 	}
 	return c.Conn.Close()
 }

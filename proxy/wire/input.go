@@ -2,7 +2,7 @@ package wire
 
 import (
 	"bytes"
-	"net"
+	"io"
 	"sync"
 )
 
@@ -13,7 +13,7 @@ const maxPooledBuffer = 64 << 10
 // buffer comes from a pool and goes back when it is empty: an idle connection
 // holds none.
 type input struct {
-	conn net.Conn
+	conn io.Reader
 	pool *sync.Pool    // of *bytes.Buffer
 	kept *bytes.Buffer // nil: nothing is kept
 }

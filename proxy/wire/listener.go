@@ -89,10 +89,10 @@ func (l *Listener) Close() error {
 }
 
 func (l *Listener) conn(c net.Conn, accepted time.Time) *Conn {
-	return &Conn{
-		Conn: c, limits: &l.cfg, in: input{conn: c, pool: &l.buffers},
-		firstBy: accepted.Add(l.cfg.ReadHeaderTimeout),
-	}
+	_, secure := c.(*tls.Conn)
+	n := &Conn{timed: timed{Conn: c, whole: secure}, limits: &l.cfg, gone: func() {}, firstBy: accepted.Add(l.cfg.ReadHeaderTimeout)}
+	n.in = input{conn: &n.timed, pool: &l.buffers}
+	return n
 }
 
 // accept takes a slot and the next connection. It fails when the listener was

@@ -342,11 +342,15 @@ func TestD04MaxConnections(t *testing.T) {
 	cfg.Log = slog.New(slog.NewTextHandler(logged, nil))
 	var h recorder
 	addr := serve(t, cfg, &h)
-	one, two, three := dial(t, addr), dial(t, addr), dial(t, addr)
-	for _, c := range []*client{one, two} {
-		c.send(get + "\r\n")
-		c.echo()
+	one := dial(t, addr)
+	one.send(get + "\r\n")
+	one.echo()
+	if len(logged) > 0 {
+		t.Errorf("one of two is open, and the log says %s", <-logged)
 	}
+	two, three := dial(t, addr), dial(t, addr)
+	two.send(get + "\r\n")
+	two.echo()
 	three.send(get + "\r\n")
 	three.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := three.r.Peek(1); err == nil {
@@ -367,6 +371,38 @@ func TestD04MaxConnections(t *testing.T) {
 	four.echo()
 	if len(logged) > 0 {
 		t.Errorf("the limit was met again within a minute, and the log says %s", <-logged)
+	}
+}
+
+// A listener that waits for one of its connections to end can be closed.
+func TestCloseWhileAllConnectionsAreOpen(t *testing.T) {
+	cfg := testConfig
+	cfg.MaxConnections = 1
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewListener(tcp, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, tcp.Addr())
+	defer c.Close()
+	first, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	over := make(chan error, 1)
+	go func() { _, err := l.Accept(); over <- err }()
+	_ = l.Close()
+	select {
+	case err := <-over:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Accept goes on")
 	}
 }
 

@@ -24,7 +24,8 @@
 // MaxHeaderBytes not below [Config.MaxHeaderBytes].
 //
 // The package imports net/http and auth. With TLS, a [Listener] runs one
-// goroutine that accepts and one per handshake; Close joins them.
+// goroutine that accepts and one per handshake; Close joins them. A [Conn] runs
+// one while a request takes long, which ends with the request or the connection.
 package wire
 
 import (
@@ -39,6 +40,7 @@ type connKey struct{}
 // http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if w, ok := c.(interface{ wire() *Conn }); ok {
+		ctx, w.wire().gone = context.WithCancel(ctx)
 		return context.WithValue(ctx, connKey{}, w.wire())
 	}
 	return ctx // HTTP/2
@@ -49,6 +51,7 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 // when no read is under way.
 func ConnState(c net.Conn, state http.ConnState) {
 	if w, ok := c.(interface{ wire() *Conn }); ok && state == http.StateHijacked {
+		w.wire().endWatch()
 		w.wire().stage = stagePassed
 	}
 }

@@ -8,22 +8,27 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-4} CONNECTIONS=${CONNECTIONS:-32}
+ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-4} CONNECTIONS=${CONNECTIONS:-32} CORES=${CORES:-1}
+ulimit -n "$(ulimit -Hn)" # a connection takes two files of the gateway
 cache=$PWD/.cache
 mkdir -p "$cache"
 go build -trimpath -o "$cache/" ../.. ./floor ./load ./upstream
 
 head -c 48 /dev/urandom | base64 > "$cache/hs256.secret"
 head -c 32 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' > "$cache/api.key"
-chmod 600 "$cache/hs256.secret" "$cache/api.key"
+openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt > "$cache/es256.key"
+chmod 600 "$cache/hs256.secret" "$cache/api.key" "$cache/es256.key"
 BENCH_KEY_SHA256=$(sha256sum < "$cache/api.key" | cut -d ' ' -f 1)
 export BENCH_KEY_SHA256
-"$cache/gatehouse" token mint --config gateway.yaml --subject 2f6b1c9e-7d54-4c1f-9b0a-000000000001 --scope bench:read \
-  --claim email=firstname.lastname@customers.example.com --expires-in 12h > "$cache/token"
+declare -A token=([bench]=main [hs256]=sliding-hs256 [es256]=sliding-es256) # of which issuer, by path
+for path in "${!token[@]}"; do
+  "$cache/gatehouse" token mint --config gateway.yaml --issuer "${token[$path]}" --subject 2f6b1c9e-7d54-4c1f-9b0a-000000000001 \
+    --scope bench:read --claim email=firstname.lastname@customers.example.com --expires-in 12h > "$cache/$path.token"
+done
 
 # The proxies get one core and everything else the other, where there are two.
 proxy_core=() other_core=()
-if command -v taskset > /dev/null && [ "$(nproc)" -gt 1 ]; then
+if [ "$CORES" = 1 ] && command -v taskset > /dev/null && [ "$(nproc)" -gt 1 ]; then
   proxy_core=(taskset -c 0) other_core=(taskset -c 1)
 fi
 
@@ -32,7 +37,7 @@ trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2> /dev/null || true' EXIT
 start() { # start NAME PORT COMMAND...: its process id goes to the variable NAME
   local name=$1 port=$2
   shift 2
-  GOMAXPROCS=1 "$@" > /dev/null 2> "$cache/$name.log" &
+  GOMAXPROCS=$CORES "$@" > /dev/null 2> "$cache/$name.log" &
   pids+=($!)
   printf -v "$name" %s $!
   for _ in $(seq 100); do
@@ -44,9 +49,9 @@ start() { # start NAME PORT COMMAND...: its process id goes to the variable NAME
   return 1
 }
 start upstream 18091 "${other_core[@]}" "$cache/upstream" -listen 127.0.0.1:18091
-load() { # load PORT LASTING: a line of JSON
-  GOMAXPROCS=1 "${other_core[@]}" "$cache/load" -target "127.0.0.1:$1" -for "$2" -connections "$CONNECTIONS" \
-    -api-key-file "$cache/api.key" -token-file "$cache/token"
+load() { # load PORT PATH LASTING: a line of JSON
+  GOMAXPROCS=1 "${other_core[@]}" "$cache/load" -target "127.0.0.1:$1" -path "/$2/ping" -for "$3" -connections "$CONNECTIONS" \
+    -api-key-file "$cache/api.key" -token-file "$cache/$2.token"
 }
 start floor 18090 "${proxy_core[@]}" "$cache/floor" -listen 127.0.0.1:18090
 start gatehouse 18092 env GATEHOUSE_LOG_ACCESS=false "${proxy_core[@]}" "$cache/gatehouse" serve --config gateway.yaml
@@ -61,10 +66,12 @@ ticks() { # user and system time of a process, in clock ticks (proc_pid_stat(5))
 }
 tick_ns=$((1000000000 / $(getconf CLK_TCK)))
 
-round() { # round NAME PORT LASTING: nanoseconds of CPU for one request
-  local pid=${!1} before out requests
+round() { # round NAME LASTING: nanoseconds of CPU for one request
+  local process port path pid before out requests
+  read -r process port path <<< "${job[$1]}"
+  pid=${!process}
   before=$(ticks "$pid")
-  out=$(load "$2" "$3")
+  out=$(load "$port" "$path" "$2")
   requests=${out#*:} requests=${requests%%,*}
   case $out in *'"not_200":0}') ;; *)
     echo "$1: $out" >&2
@@ -74,22 +81,28 @@ round() { # round NAME PORT LASTING: nanoseconds of CPU for one request
   echo $((($(ticks "$pid") - before) * tick_ns / requests))
 }
 
-names=(floor gatehouse logging)
-declare -A port=([floor]=18090 [gatehouse]=18092 [logging]=18094) least=() all=()
+names=(floor gatehouse logging hs256 es256)
+declare -A job=( # process, port and path
+  [floor]="floor 18090 bench" [gatehouse]="gatehouse 18092 bench" [logging]="logging 18094 bench"
+  [hs256]="gatehouse 18092 hs256" [es256]="gatehouse 18092 es256"
+) least=() all=()
 for name in "${names[@]}"; do
-  round "$name" "${port[$name]}" 1s > /dev/null # warm up
+  round "$name" 1s > /dev/null # warm up
 done
 for _ in $(seq "$ROUNDS"); do
   for name in "${names[@]}"; do
-    ns=$(round "$name" "${port[$name]}" "${SECONDS_EACH}s")
+    ns=$(round "$name" "${SECONDS_EACH}s")
     all[$name]+=" $((ns / 100))"
     [ -n "${least[$name]:-}" ] && [ "${least[$name]}" -le "$ns" ] || least[$name]=$ns
   done
 done
 
-declare -A title=([floor]="bare ReverseProxy" [gatehouse]="gatehouse" [logging]="gatehouse, access log")
-printf '%-22s %12s %8s   %s\n' proxy 'us/request' ratio 'all rounds, tenths of a us'
+declare -A title=(
+  [floor]="bare ReverseProxy" [gatehouse]="gatehouse" [logging]="gatehouse, access log"
+  [hs256]="gatehouse, renewing HS256" [es256]="gatehouse, renewing ES256"
+)
+printf '%-26s %12s %8s   %s\n' proxy 'us/request' ratio 'all rounds, tenths of a us'
 for name in "${names[@]}"; do
   awk -v title="${title[$name]}" -v ns="${least[$name]}" -v floor="${least[floor]}" -v all="${all[$name]}" \
-    'BEGIN {printf "%-22s %12.1f %8.3f  %s\n", title, ns / 1000, ns / floor, all}'
+    'BEGIN {printf "%-26s %12.1f %8.3f  %s\n", title, ns / 1000, ns / floor, all}'
 done

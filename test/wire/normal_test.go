@@ -215,8 +215,9 @@ func (s *seen) replace(name, key string, value any) any {
 	}
 }
 
-// since is a time in seconds from another, a minute or less as about the same:
-// a session's later tokens are issued a moment after its first.
+// since is a time in seconds from another, a minute or less as about the same, and
+// some seconds short of a whole minute as that: a session's later tokens are issued
+// a moment after its first, and its end counts from when the login was asked for.
 func since(issued, member any) any {
 	a, isNumber := issued.(json.Number)
 	b, alsoNumber := member.(json.Number)
@@ -231,7 +232,11 @@ func since(issued, member any) any {
 	if from-to >= 0 && from-to < 60 {
 		return "<now>"
 	}
-	return fmt.Sprintf("<now+%d>", to-from)
+	life := to - from
+	if short := (60 - life%60) % 60; short <= 5 {
+		life += short
+	}
+	return fmt.Sprintf("<now+%d>", life)
 }
 
 // text replaces a string that differs each time.

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// head is what a browser sends, less the credentials.
-const head = "GET /bench/ping HTTP/1.1\r\nHost: bench.example\r\n" +
+// head is what a browser sends behind the path, less the credentials.
+const head = " HTTP/1.1\r\nHost: bench.example\r\n" +
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
 	"Accept: application/json, text/plain, */*\r\nAccept-Language: en-GB,en;q=0.7,de;q=0.3\r\nAccept-Encoding: gzip, deflate, br\r\n" +
 	"Referer: https://app.example.com/orders\r\nOrigin: https://app.example.com\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\n" +
@@ -36,9 +36,10 @@ func main() {
 	lasting := flag.Duration("for", 5*time.Second, "how long")
 	keyFile := flag.String("api-key-file", "", "file with the API key")
 	tokenFile := flag.String("token-file", "", "file with the bearer token")
+	path := flag.String("path", "/bench/ping", "what to ask for")
 	flag.Parse()
 
-	request := []byte(head + line("Api-Key: ", *keyFile) + line("Authorization: Bearer ", *tokenFile) + "\r\n")
+	request := []byte("GET " + *path + head + line("Api-Key: ", *keyFile) + line("Authorization: Bearer ", *tokenFile) + "\r\n")
 	end := time.Now().Add(*lasting)
 	var requests, not200 atomic.Int64
 	var clients sync.WaitGroup
