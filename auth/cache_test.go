@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -72,6 +73,11 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	// A token of 300 bytes with its claims takes no less than a KiB.
 	if n := f.gate.tokens.EstimatedSize(); n == 0 || n > bound>>10 {
 		t.Errorf("%d tokens are remembered in %d bytes", n, bound)
+	}
+	// And one with large claims more, as they may be sent as headers.
+	large := f.want(f.token(map[string]any{"x": strings.Repeat("x", 1000)}), OK).Principal.Token
+	if small := f.want(f.token(nil), OK).Principal.Token; weigh(fingerprint{}, large.verified) < weigh(fingerprint{}, small.verified)+1000 {
+		t.Error("claims have no weight")
 	}
 }
 

@@ -73,8 +73,12 @@ const (
 // render writes the claims as headers. A claim that is absent, null or empty text
 // sets no header. One that cannot be sent without changing its meaning is returned
 // as failed: sending less, or something else, could make the caller someone else.
-func (f *Forward) render(c Claims, t *verified) (headers []HeaderValue, failed string) {
-	headers = make([]HeaderValue, 0, len(f.Claims)) // never grows: Value points into it
+// The headers are in room if they fit.
+func (f *Forward) render(c Claims, t *verified, room []HeaderValue) (headers []HeaderValue, failed string) {
+	headers = room[:0]
+	if len(room) < len(f.Claims) {
+		headers = make([]HeaderValue, 0, len(f.Claims)) // never grows: Value points into it
+	}
 	total := 0
 	for _, h := range f.Claims {
 		path := cmp.Or(h.Claim, t.issuer.SubjectClaim)

@@ -87,7 +87,7 @@ func FuzzClaims(f *testing.F) {
 			t.Fatalf("%q at %q gave %q", text, path, v)
 		}
 		forward := &Forward{Claims: []ClaimHeader{{Claim: path, Header: "X-A", Format: Format(format % uint8(formatCount))}}}
-		headers, _ := forward.render(c, &verified{issuer: &Issuer{SubjectClaim: "sub"}})
+		headers, _ := forward.render(c, &verified{issuer: &Issuer{SubjectClaim: "sub"}}, nil)
 		for _, h := range headers {
 			checkHeaderValue(t, h.Value[0])
 		}

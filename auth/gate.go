@@ -55,9 +55,10 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 }
 
 // weigh estimates in bytes what is remembered of one token: what it says of its
-// bearer, and around that the headers for a few routes and the cache's own.
+// bearer, and around that the cache's own and the headers for a few routes, in
+// which nearly all of the claims may be.
 func weigh(_ fingerprint, t *verified) uint32 {
-	n := 768 + len(t.id) + len(t.session) + len(t.subject) + len(t.client)
+	n := 768 + t.size + len(t.id) + len(t.session) + len(t.subject) + len(t.client)
 	for _, s := range t.scopes {
 		n += len(s) + 16
 	}

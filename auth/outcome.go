@@ -8,8 +8,9 @@ type outcome struct {
 	next   *outcome   // of a route that was asked for before; nil: none is remembered
 	unmet  *ClaimRule // nil: the claims meet all rules
 
-	headers []HeaderValue // the claims that are sent; not to be changed
-	failed  string        // the claim that cannot be; empty: all can
+	headers []HeaderValue  // the claims that are sent; not to be changed
+	failed  string         // the claim that cannot be; empty: all can
+	few     [2]HeaderValue // has the headers where they are no more: an object less
 }
 
 // maxOutcomes bounds what is remembered of one token. Behind that many routes it
@@ -52,6 +53,6 @@ func (t *Token) find(p *Policy, latest *outcome) *outcome {
 			return o
 		}
 	}
-	o.headers, o.failed = p.Forward.render(claims, t.verified)
+	o.headers, o.failed = p.Forward.render(claims, t.verified, o.few[:])
 	return o
 }

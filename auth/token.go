@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type verified struct {
 	begun     int64 // auth_time, else iat, else 0, which every revocation covers
 	hasIAT    bool
 	endless   bool // it ends when its issuer says so; expires means nothing
+	size      int  // of its claims, in bytes
 
 	scopes   []string
 	entries  [maxNames]revocable // of the revocation list, looked up for each request
@@ -124,6 +126,7 @@ func (t *verified) Life() time.Duration {
 // without jti goes by the SHA-256 of named.
 func (t *Token) read(named string) Reason {
 	c := *t.claims
+	t.size = len(c.data)
 	ok := true
 	number := func(name string) (n int64, has bool) {
 		v := c.get(name)
@@ -171,10 +174,28 @@ func (t *Token) read(named string) Reason {
 	if t.opaque != nil {
 		t.opaque.until = min(t.opaque.until, t.expires)
 	}
+	t.pack()
 	for i, r := range t.names() {
 		t.entries[i], t.nEntries = revocable{r.Kind, r.Key()}, i+1
 	}
 	return OK
+}
+
+// pack puts the token's texts into one: the collector looks at each object of each
+// remembered token, each time.
+func (t *verified) pack() {
+	texts := []*string{&t.id, &t.session, &t.subject, &t.client}
+	for i := range t.scopes {
+		texts = append(texts, &t.scopes[i])
+	}
+	var b strings.Builder
+	for _, s := range texts {
+		b.WriteString(*s)
+	}
+	all := b.String()
+	for _, s := range texts {
+		*s, all = all[:len(*s)], all[len(*s):]
+	}
 }
 
 // withoutEnd gives a token that only its issuer can read, and that has no exp, the

@@ -23,6 +23,7 @@ type verification struct {
 	unix     int64
 	compact  string
 	tried    int
+	untried  bool   // there are more keys that fit
 	expected string // for the trace: what the search for who vouches for it found
 
 	// Of a token that only its issuer can read; see introspectionChecks.
@@ -137,9 +138,13 @@ func (v *verification) verify() Reason {
 	for _, issuer := range v.issuers {
 		ready = ready && issuer.Keys.Ready()
 		for _, key := range v.candidates(issuer) {
-			if v.tried++; v.tried > maxTries {
+			// Of a key that is named there is one for each issuer, and the issuers
+			// are those that the route has.
+			if named := v.hasKid && key.ID != ""; v.tried >= maxTries && !named {
+				v.untried = true
 				break
 			}
+			v.tried++
 			if !key.verifySignature(signingInput, signature) {
 				continue
 			}
@@ -190,7 +195,7 @@ func (v *verification) whyUntrusted(signed bool) string {
 	switch {
 	case signed:
 		return fmt.Sprintf("the signature is good, but iss %s is not that key's issuer", v.token.claims.get("iss"))
-	case v.tried > maxTries:
+	case v.untried:
 		return fmt.Sprintf("none of the first %d keys that fit made this signature; more are not tried for a token that names none (kid)", maxTries)
 	case v.tried > 0:
 		return fmt.Sprintf("%d key(s) fit, none made this signature", v.tried)

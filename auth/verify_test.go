@@ -378,6 +378,29 @@ func TestJ35TriesAreBounded(t *testing.T) {
 	f.want(f.raw(fmt.Sprintf(`{"alg":"HS256","kid":%q}`, f.key.ID), f.payload("")), OK)
 	f.key = keys[maxTries-1]
 	f.want(f.raw(`{"alg":"HS256"}`, f.payload("")), OK)
+	for _, k := range keys {
+		k.ID = "" // which the empty kid does not name
+	}
+	f.issuer.Keys, f.key = NewStaticKeys(keys), keys[len(keys)-1]
+	f.want(f.raw(`{"alg":"HS256","kid":""}`, f.payload("")), TokenUntrusted)
+}
+
+// A key that is named is tried, however many issuers have one of that name.
+func TestIssuersWithOneKid(t *testing.T) {
+	f := newFixture(t, "HS256")
+	f.policy.Issuers = nil
+	for i := range maxTries + 2 {
+		k, err := NewSecretKey("1", "HS256", fmt.Appendf(nil, "secret number %02d, thirty-two bytes", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := *f.issuer
+		one.Name, one.Issuer, one.Keys = fmt.Sprint(i), fmt.Sprint("https://", i), NewStaticKeys([]*Key{k})
+		f.policy.Issuers = append(f.policy.Issuers, &one)
+		f.issuer, f.key = &one, k
+	}
+	f.want(f.raw(`{"alg":"HS256","kid":"1"}`, f.payload("")), OK)
+	f.want(f.raw(`{"alg":"HS256"}`, f.payload("")), TokenUntrusted)
 }
 
 func TestKeysUnavailable(t *testing.T) {

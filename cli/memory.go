@@ -56,11 +56,11 @@ func paceCollections() {
 }
 
 // gcPercent is GOGC for a heap of so many bytes in use, of which so many are to be
-// looked through: as much again as those, and no less than minHeadroom. It goes
-// in steps of ten, as setting it stops the world for a moment.
+// looked through: twice as much again as those, and no less than minHeadroom. It
+// goes in steps of ten, as setting it stops the world for a moment.
 func gcPercent(live, scanned uint64) int {
 	live = max(live, minHeadroom/4) // the runtime's own least heap is near
-	return int(max(minHeadroom, scanned)*10/live)*10 + 10
+	return int(max(minHeadroom, 2*scanned)*10/live)*10 + 10
 }
 
 // memoryLimit is nine tenths of the limit that the file tells, because not all

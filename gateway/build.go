@@ -19,8 +19,8 @@ import (
 	"gatehouse/store"
 )
 
-// tokenCacheBytes bounds what is remembered of verified tokens: about thirty
-// thousand of them, or half as many where they are renewed.
+// tokenCacheBytes bounds what is remembered of verified tokens: about twenty
+// thousand of them, or fewer where they are large or renewed.
 const tokenCacheBytes = 32 << 20
 
 // writeIdleTimeout is how long a client may take nothing of an answer.
@@ -157,7 +157,6 @@ func APIKeys(cfg *config.Config) []auth.APIKey {
 
 func (b *builder) routes(issuers []*auth.Issuer) []*proxy.Route {
 	routes := make([]*proxy.Route, 0, len(b.cfg.Routes))
-	forwards := map[string]*auth.Forward{}
 	for i, r := range b.cfg.Routes {
 		path := fmt.Sprintf("routes[%d]", i)
 		mode, ok := auth.ParseMode(r.Auth)
@@ -174,12 +173,6 @@ func (b *builder) routes(issuers []*auth.Issuer) []*proxy.Route {
 		for _, rule := range r.Require.ClientCertificate { // any: true says nothing, which each certificate meets
 			p.Certificates = append(p.Certificates, auth.CertificateRule{Subject: rule.Subject, URI: rule.URI, DNSName: rule.DNS})
 		}
-		// Routes that forward alike share one value, so that what was rendered
-		// for one of them serves the others.
-		if shared, ok := forwards[fmt.Sprint(*p.Forward)]; ok {
-			p.Forward = shared
-		}
-		forwards[fmt.Sprint(*p.Forward)] = p.Forward
 		routes = append(routes, &proxy.Route{
 			Name: r.Name, Pattern: r.Match, Policy: p, Upstreams: b.upstreams(path, r.Upstream),
 			KeepAuthorization: r.Forward.Authorization == "keep", StripPrefix: r.StripPrefix, WebSocket: r.Websocket,

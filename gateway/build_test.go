@@ -57,8 +57,14 @@ routes:
 		t.Fatal(b.problems)
 	}
 	one, two, three := routes[0], routes[1], routes[2]
-	if p := one.Policy; len(p.Issuers) != 1 || p.Issuers[0].Name != "b" || len(two.Policy.Issuers) != 2 {
-		t.Errorf("issuers: %v, %v", p.Issuers, two.Policy.Issuers)
+	for i, want := range []string{"b", "ab", "ab"} {
+		got := ""
+		for _, issuer := range routes[i].Policy.Issuers {
+			got += issuer.Name
+		}
+		if got != want {
+			t.Errorf("route %d has the issuers %q, want %q", i, got, want)
+		}
 	}
 	if u := one.Upstreams; len(u) != 1 || u[0].URL.Host != "127.0.0.1:2" || u[0].Weight != 3 {
 		t.Errorf("upstreams: %v", u)
@@ -121,6 +127,22 @@ routes:
 	}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("got  %+v\n%+v\n%+v\nwant %+v\n%+v\n%+v", r, r.Policy, r.Policy.Forward, want, want.Policy, want.Policy.Forward)
+	}
+}
+
+// What Load has refused already, here by configurations that it never saw.
+func TestRouteThatCannotBeBuilt(t *testing.T) {
+	for want, change := range map[string]func(*config.Route){
+		"routes[0].auth: is not a mode":                       func(r *config.Route) { r.Auth = "" },
+		"routes[0].upstream[0]: is not a URL":                 func(r *config.Route) { r.Upstream[0].URL = ":" },
+		"routes[0].forward.claims[0].format: is not a format": func(r *config.Route) { r.Forward.Claims[0].Format = "xml" },
+	} {
+		cfg := parse(t, "routes: [{name: a, match: /, upstream: http://127.0.0.1:1, auth: none, forward: {claims: [{claim: tier, header: X-Tier}]}}]\n")
+		change(&cfg.Routes[0])
+		b := &builder{cfg: cfg}
+		if b.routes(nil); len(b.problems) != 1 || !strings.Contains(b.problems.Error(), want) {
+			t.Errorf("%v, want %s", b.problems, want)
+		}
 	}
 }
 

@@ -117,6 +117,7 @@ issuers:
       - {kid: k3, algorithm: HS256, secret_file: nowhere}
 routes:
   - {name: b, mach: /}
+store: {url: "rediss://h", tls: {cert_file: check_test.go}}
 `), nil)
 	var found config.Problems
 	if !errors.As(err, &found) {
@@ -130,8 +131,12 @@ routes:
 		"gateway.yaml:11:5: routes[0].match: is missing",
 		"gateway.yaml:11:5: routes[0].upstream: is missing",
 		`gateway.yaml:11:15: routes[0].mach: unknown key (did you mean "match"?)`,
+		"gateway.yaml:12:28: store.tls.key_file: is missing", // and no word about half a pair that cannot be read
 	}
 	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != len(want) {
+		t.Errorf("%d problems instead of %d:\n%v", len(lines), len(want), err)
+	}
 	for i, w := range want {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], w) {
 			t.Fatalf("no %s as line %d of\n%v", w, i+1, err)

@@ -20,13 +20,13 @@ func TestReloadWithAnotherEncryptionKeyIsRefused(t *testing.T) {
 	r := start(t, ringYAML(upstream, '1'))
 	issuer := r.snapshot.Load().issuers[0]
 	r.eventually("with a key of the ring", func() bool { return issuer.Keys.Signer().ID != "k1" })
-	signer := issuer.Keys.Signer()
+	signer, ring := issuer.Keys.Signer(), only(r.parts.rings.lasting)
 	r.write(ringYAML(upstream, '2'))
 	err := r.Reload(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "a key ring cannot be read") {
 		t.Errorf("the reload: %v", err)
 	}
-	if now := r.snapshot.Load().issuers[0]; now != issuer || now.Keys.Signer() != signer || !r.Ready() {
+	if now := r.snapshot.Load().issuers[0]; now != issuer || now.Keys.Signer() != signer || !r.Ready() || only(r.parts.rings.lasting) != ring {
 		t.Error("what was in force is not any more")
 	}
 	// Back again, and with another setting: the keys are the store's.
@@ -86,6 +86,16 @@ func TestLastingKeepsWhatIsInForce(t *testing.T) {
 	if len(l.all) != 1 || l.all["c"] == nil {
 		t.Errorf("%v is kept", l.all)
 	}
+}
+
+// only are the keys of the one member that there is.
+func only[T runner](l *lasting[T]) (keys T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.all {
+		keys = m.keys
+	}
+	return keys
 }
 
 type stubRunner struct{ _ int }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/config"
@@ -133,6 +134,45 @@ func TestReloadDuringAReload(t *testing.T) {
 	if *g.read.Load() == fingerprint(*g.watched.Load()) {
 		t.Error("what was written while the file was read is taken for read")
 	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.Run(ended); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that is being written is not read, and one at fault is read once.
+func TestFilesAreReadWhenTheyHoldStill(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "gateway.yaml")
+	cfg := parse(t, yaml(echo(t), ""))
+	var reads atomic.Int32
+	g, err := New(t.Context(), Config{Config: cfg, Log: NewLog(cfg.Log, io.Discard), Load: func() (*config.Config, error) {
+		reads.Add(1)
+		return nil, errors.New("it is at fault")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.watched.Store(&[]string{name})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = g.watch(ctx) }()
+		time.Sleep(watchInterval / 2) // between two looks
+		for size := range 10 {
+			if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(watchInterval)
+		}
+		if n := reads.Load(); n != 0 {
+			t.Errorf("read %d times while it was written", n)
+		}
+		time.Sleep(10 * watchInterval)
+		if n := reads.Load(); n != 1 {
+			t.Errorf("read %d times when it held still", n)
+		}
+		cancel()
+	})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := g.Run(ended); err != nil {

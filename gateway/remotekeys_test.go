@@ -77,12 +77,13 @@ func TestRefusedConfigurationReadsNoKeys(t *testing.T) {
 	url, read := publish(t, "k2")
 	other, otherRead := publish(t, "k3")
 	r := start(t, withRemote(t, "jwks_url: "+url))
-	r.write(strings.Replace(withRemote(t, "jwks_url: "+other), "secret: ", "secret: short # ", 1))
-	if err := r.Reload(t.Context()); err == nil {
-		t.Fatal("it is accepted")
+	inForce := only(r.parts.remotes.lasting)
+	r.write(strings.Replace(withRemote(t, "jwks_url: "+other), secret, "short", 1))
+	if err := r.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "the secret for HS256 has 5 bytes") {
+		t.Fatalf("it is not refused when it is built: %v", err)
 	}
-	if n := len(r.parts.remotes.all); n != 1 || *otherRead != 0 || *read != 1 {
-		t.Errorf("%d issuers, read %d and %d times", n, *read, *otherRead)
+	if n := len(r.parts.remotes.all); n != 1 || only(r.parts.remotes.lasting) != inForce || *otherRead != 0 || *read != 1 {
+		t.Errorf("%d issuers, read %d and %d times; what is in force runs: %t", n, *read, *otherRead, only(r.parts.remotes.lasting) == inForce)
 	}
 	r.write(withRemote(t, "jwks_url: "+other))
 	if err := r.Reload(t.Context()); err != nil {

@@ -1,10 +1,17 @@
 package gateway
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,4 +102,50 @@ func TestCheckOfATokenService(t *testing.T) {
 	if err != nil || !strings.Contains(strings.Join(warnings, "\n"), "token_service.users[0].http: has no lookup_url") {
 		t.Errorf("%v, %q", err, warnings)
 	}
+}
+
+// What has metrics of its own, which go when a reload takes it away.
+func TestNames(t *testing.T) {
+	cfg := service(t, nil, "  endpoints: [{dialect: oauth2, path: /oauth2}]\nroutes: [{name: r, match: /, upstream: \"http://127.0.0.1:9\", auth: none}]\n")
+	if routes, issuers := names(cfg); fmt.Sprint(routes, issuers) != "[r oauth2] [main]" {
+		t.Errorf("routes %q, issuers %q", routes, issuers)
+	}
+}
+
+// A reload says how many passwords may be hashed at once, and lets the
+// connections go by which users were asked.
+func TestReloadOfATokenService(t *testing.T) {
+	var open atomic.Int64
+	known := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id":"u1"}`) }))
+	known.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	known.Start()
+	t.Cleanup(known.Close)
+	upstream := echo(t)
+	with := func(hashes int) string {
+		return yaml(upstream, fmt.Sprintf(`token_service:
+  issuer: main
+  audience: api
+  login_limits: {max_concurrent_hashes: %d}
+  users: [{http: {url: %q}}]
+  endpoints: [{dialect: envelope, path: /v1}]
+`, hashes, known.URL))
+	}
+	r := start(t, with(3))
+	limit := func() int64 { return reflect.ValueOf(r.parts.hasher).Elem().FieldByName("limit").Int() }
+	if u, err := r.snapshot.Load().users.Login(t.Context(), "jane", "x"); err != nil || u.ID != "u1" || open.Load() != 1 || limit() != 3 {
+		t.Fatalf("%+v, %v, %d connections, %d hashes at once", u, err, open.Load(), limit())
+	}
+	r.write(with(5))
+	r.eventually("reloaded", func() bool { return strings.Contains(r.log.String(), "configuration reloaded") })
+	if limit() != 5 {
+		t.Errorf("%d hashes at once", limit())
+	}
+	r.eventually("without a connection", func() bool { return open.Load() == 0 })
 }

@@ -67,6 +67,9 @@ func FuzzWithoutCookies(f *testing.F) {
 				return // no such value gets to us
 			}
 		}
+		if strings.Count(first+second, ";") > 1000 {
+			return // net/http finds no cookie at all among thousands
+		}
 		const ours = "__Host-t"
 		cookies := func(lines []string) (all []string) {
 			for _, c := range (&http.Request{Header: http.Header{"Cookie": lines}}).Cookies() {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -225,6 +226,38 @@ func TestD01HTTP2ClientTakesNothing(t *testing.T) {
 	other.Body.Close()
 	if other.StatusCode != 200 {
 		t.Errorf("%d", other.StatusCode)
+	}
+}
+
+// limited is a client's side that can be given a deadline.
+type limited struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (w *limited) SetWriteDeadline(t time.Time) error { w.until = t; return nil }
+func (w *limited) FlushError() error                  { return nil }
+func (w *limited) Write(b []byte) (int, error) {
+	if w.until.IsZero() {
+		return 0, os.ErrNoDeadline
+	}
+	return len(b), nil
+}
+
+// No deadline is left behind a write where it would end more than the next one: a
+// stream of HTTP/2, or a TLS connection whose client asks for new keys meanwhile.
+func TestWriteDeadlineIsTakenOff(t *testing.T) {
+	for name, r := range map[string]*http.Request{
+		"HTTP/2": {ProtoMajor: 2}, "TLS": {ProtoMajor: 1, TLS: &tls.ConnectionState{}},
+	} {
+		w := &limited{}
+		x := &Exchange{in: r, writer: w, state: &State{writeIdle: time.Minute}}
+		if _, err := x.Write([]byte("x")); err != nil || !w.until.IsZero() {
+			t.Errorf("%s: %v, until %s", name, err, w.until)
+		}
+		if err := x.FlushError(); err != nil || !w.until.IsZero() {
+			t.Errorf("%s: flushed, %v, until %s", name, err, w.until)
+		}
 	}
 }
 

@@ -157,11 +157,13 @@ func (x *Exchange) limitWrite() {
 }
 
 // unlimitWrite ends that. The deadline of an HTTP/2 stream resets the stream
-// although nothing waits to be written, as in an event stream without news. That
-// of an HTTP/1 connection can stay: it harms writes alone, and net/http takes it
-// off when the request is over.
+// although nothing waits to be written, as in an event stream without news. With
+// TLS a read may have to write, when the client wants new keys (RFC 8446 §4.6.3):
+// if that fails, so does all that is written later. Otherwise the deadline of an
+// HTTP/1 connection can stay: it harms writes alone, and net/http takes it off when
+// the request is over.
 func (x *Exchange) unlimitWrite() {
-	if x.in.ProtoMajor == 2 {
+	if x.in.ProtoMajor == 2 || x.in.TLS != nil {
 		_ = http.NewResponseController(x.writer).SetWriteDeadline(time.Time{})
 	}
 }

@@ -130,6 +130,12 @@ func TestRemoteBackoff(t *testing.T) {
 // one whose key has come in the meantime.
 func TestNothingToReadEarlyFor(t *testing.T) {
 	a, b := newKey(t, "a"), newKey(t, "b")
+	still := newRemote(t, remoteConfig(newRingStore()))
+	keys, _, err := ParseJWKS(set(a.jwk), still.cfg.Algorithms)
+	still.adopt(keys, nil, time.Now())
+	if err != nil || still.Find("a") == nil || len(still.asked) != 0 || still.Find("b") != nil || len(still.asked) != 1 {
+		t.Errorf("a known key takes the place of one that is not: %v", err)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		from := startIDP(t)
 		from.publish(a.jwk)

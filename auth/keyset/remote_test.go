@@ -46,7 +46,10 @@ func TestRemoteBeforeItHasKeys(t *testing.T) {
 	if r.Ready() || r.Tried() || r.Signer() != nil || r.Find("") != nil || r.Find("a") != nil || len(r.All()) != 0 || r.Skipped() != 0 {
 		t.Error("keys that were never read are known")
 	}
-	if age := r.Age(time.Now().Add(time.Hour)); age < time.Hour || age > 2*time.Hour {
+	began := time.Unix(1_700_000_000, 0)
+	cfg := remoteConfig(newRingStore())
+	cfg.Now = func() time.Time { return began }
+	if age := newRemote(t, cfg).Age(began.Add(time.Hour)); age != time.Hour {
 		t.Errorf("their age is %s", age)
 	}
 }
@@ -249,7 +252,9 @@ func TestQ06SetsAreReplacedWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := startIDP(t)
 		from.publish(a.jwk, b.jwk, bare.jwk, bare2.jwk)
-		r, _ := runRemote(t, remoteConfig(newRingStore()), from)
+		cfg := remoteConfig(newRingStore())
+		log := logged(&cfg)
+		r, _ := runRemote(t, cfg, from)
 		g := guard(t, "main", r)
 		pass(time.Second)
 		keyA, keyB := r.Find("a"), r.Find("b")
@@ -284,6 +289,9 @@ func TestQ06SetsAreReplacedWhole(t *testing.T) {
 		from.publish(renamed.jwk)
 		pass(maxInterval)
 		want("by another kid", "renamed")
+		if !strings.Contains(log.String(), "added=[z] removed=[a]") {
+			t.Errorf("nothing tells which keys have changed:\n%s", log)
+		}
 		from.publish(a.jwk)
 		pass(maxInterval)
 		keyA = r.Find("a")
@@ -315,6 +323,10 @@ func TestQ06AnotherAlgorithm(t *testing.T) {
 			t.Errorf("it is used with %s", got)
 		}
 	})
+	secret, err := auth.NewSecretKey("a", "HS256", []byte("a secret of 32 bytes for a test!"))
+	if err != nil || sameKey(secret, secret) {
+		t.Errorf("secrets, which no set has, are taken for public keys: %v", err)
+	}
 }
 
 // Sets are each issuer's own, with whatever kids they have.

@@ -2,6 +2,15 @@ package keyset
 
 import (
 	"bytes"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,6 +42,14 @@ func TestSealer(t *testing.T) {
 	sealed := s.seal([]byte("text"))
 	if text, err := newTestSealer(t, "main", encryptionKey).open(sealed); err != nil || string(text) != "text" {
 		t.Fatalf("%q, %v", text, err)
+	}
+	// What is in stores now must open for as long as the format is 1.
+	old, err := hex.DecodeString("0177987d1e6c224334263d46f469c7c2020307096df542be10a75ef8f90586cf516b55b1fad40664ac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := s.open(old); err != nil || string(text) != "text" {
+		t.Fatalf("sealed long ago: %q, %v", text, err)
 	}
 	if again := s.seal([]byte("text")); bytes.Equal(sealed, again) || bytes.Contains(sealed, []byte("text")) {
 		t.Error("the same text is sealed the same way twice, or not at all")
@@ -68,6 +85,23 @@ func TestSealer(t *testing.T) {
 	}
 }
 
+// ringWith is a ring as it is stored, with one key x, which need not be good.
+func ringWith(t *testing.T, alg string, private any) []byte {
+	t.Helper()
+	stored, ok := private.([]byte)
+	if !ok {
+		var err error
+		if stored, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := json.Marshal(ringDocument{ringRecords{{KID: "x", Algorithm: alg, Private: stored}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // A ring that cannot be read is told of and left alone, by those who know its
 // keys as by those who do not.
 func TestUnreadableRing(t *testing.T) {
@@ -83,6 +117,12 @@ func TestUnreadableRing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		agreement, err := ecdh.X25519().GenerateKey(rand.Reader)
+		p384, err2 := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+		weak, err3 := rsa.GenerateKey(rand.Reader, 1024)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatal(err)
+		}
 		for name, c := range map[string]struct {
 			data []byte
 			want string
@@ -94,7 +134,13 @@ func TestUnreadableRing(t *testing.T) {
 			"no JSON":          {s.seal(text[1:]), "cannot be read"},
 			"a later member":   {s.seal(append([]byte(`{"more":1,`), text[1:]...)), `unknown field "more"`},
 			"later algorithm":  {s.seal(bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("ES256"), []byte("ES999")), []byte(first.ID), []byte("another"))), `kid "another": unknown algorithm`},
-			"a private key so": {s.seal([]byte(`{"keys":[{"kid":"x","alg":"ES256","private":"AAAA"}]}`)), `kid "x": `},
+			"a private key so": {s.seal([]byte(`{"keys":[{"kid":"x","alg":"ES256","private":"AAAA"}]}`)), `kid "x": asn1: `},
+			"one to agree by":  {s.seal(ringWith(t, "ES256", agreement)), `kid "x": a private key of type *ecdh.PrivateKey cannot sign`},
+			"another curve's":  {s.seal(ringWith(t, "ES256", p384)), `kid "x": `},
+			"a weak key":       {s.seal(ringWith(t, "RS256", weak)), `kid "x": the RSA key has 1024 bits`},
+			"a key as secret":  {s.seal(ringWith(t, "HS256", bytes.Repeat([]byte{7}, 64))), `kid "x": the secret is one byte repeated`},
+			"no algorithm":     {s.seal(ringWith(t, "none", p384)), `kid "x": unknown algorithm "none"`},
+			"one bad of two":   {s.seal(append(bytes.TrimSuffix(bytes.Clone(text), []byte("]}")), `,{"kid":"x","alg":"ES256"}]}`...)), `kid "x": `},
 			"a short secret":   {s.seal([]byte(`{"keys":[{"kid":"x","alg":"HS256","private":"AAAA"}]}`)), `kid "x": the secret for HS256 has 3 bytes`},
 		} {
 			store.put("main", c.data)

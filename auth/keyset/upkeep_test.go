@@ -1,8 +1,13 @@
 package keyset
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -228,4 +233,178 @@ func TestSignerBeforeItsTime(t *testing.T) {
 	if fmt.Sprint(shuffled) != fmt.Sprint(rs) {
 		t.Errorf("not in the order in which they sign: %v", shuffled)
 	}
+}
+
+// Waiting for its first key a ring looks often, since nobody can sign until
+// then; what fails is tried again soon, then less and less often.
+func TestRingPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRingStore()
+		var reads []time.Time
+		store.asked = func() { reads = append(reads, time.Now()) }
+		// want lets time pass, and wants these pauses in it; then the last again and
+		// again.
+		want := func(step string, d time.Duration, pauses ...time.Duration) {
+			t.Helper()
+			store.mu.Lock()
+			reads = reads[max(0, len(reads)-1):]
+			store.mu.Unlock()
+			pass(d)
+			store.mu.Lock()
+			defer store.mu.Unlock()
+			for i := range len(reads) - 1 {
+				longest := pauses[min(i, len(pauses)-1)]
+				if gap := reads[i+1].Sub(reads[i]); gap < longest/2 || gap > longest {
+					t.Errorf("%s: read number %d came after %s, want at most %s and half of it at least", step, i+1, gap, longest)
+				}
+			}
+			if len(reads) <= len(pauses) {
+				t.Errorf("%s: read %d times", step, len(reads))
+			}
+		}
+		backoff := []time.Duration{minPause}
+		for pause := 2 * minPause; pause < poll; pause *= 2 {
+			backoff = append(backoff, pause)
+		}
+		backoff = append(backoff, poll)
+		store.setDown(true)
+		r, _ := runRing(t, ringConfig(store))
+		want("without a store", 10*poll, backoff...)
+		store.setDown(false)
+		want("an empty store", poll+poll/4, poll, minPause) // the first pause began before
+		pass(2 * poll)
+		if !r.Ready() {
+			t.Fatal("no first key")
+		}
+		want("a ring", 10*poll, poll)
+		store.setDown(true)
+		want("without a store again", 10*poll, append([]time.Duration{poll}, backoff...)...)
+		store.setDown(false)
+		want("the ring again", 10*poll, poll)
+		down := false // and a single failure
+		store.mu.Lock()
+		store.asked = func() { reads = append(reads, time.Now()); store.down, down = !down, true }
+		store.mu.Unlock()
+		want("after one failure", 10*poll, poll, minPause, poll)
+	})
+}
+
+// To be ended is no failure, be it while the store is asked.
+func TestRingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := ringConfig(stuckStore{})
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		_, end := runRing(t, cfg)
+		pass(poll)
+		if end(); log.Len() > 0 {
+			t.Errorf("logged %s", &log)
+		}
+	})
+}
+
+// stuckStore does not answer.
+type stuckStore struct{}
+
+func (stuckStore) Keyring(ctx context.Context, _ string) ([]byte, uint64, error) {
+	<-ctx.Done()
+	return nil, 0, ctx.Err()
+}
+
+func (stuckStore) PutKeyring(context.Context, string, []byte, uint64) error { return errDown }
+
+// A key that cannot be made or written down leaves the store as it was.
+func TestKeyThatCannotBeMade(t *testing.T) {
+	makers["broken"] = func() ([]byte, error) { return nil, errors.New("no randomness") }
+	t.Cleanup(func() { delete(makers, "broken") })
+	good, err := newRingRecord("ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		alg  string
+		now  time.Time
+		want string
+	}{
+		"making":       {"broken", time.Now(), "making a key for broken: no randomness"},
+		"writing down": {"ES256", time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), "year"}, // RFC 3339 §1 has four digits
+	} {
+		store := newRingStore()
+		cfg := ringConfig(store)
+		cfg.Algorithm, cfg.RotateEvery = c.alg, rotateEvery
+		cfg.Now = func() time.Time { return c.now }
+		r := newRing(t, cfg)
+		r.emptySince = c.now.Add(-poll)
+		if err := r.change(t.Context(), r.due); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s the first: %v, want %s", name, err, c.want)
+		}
+		r.adopt(ringRecords{good.at(c.now.Add(-2*rotateEvery), c.now.Add(-2*rotateEvery))})
+		if _, err := r.Rotate(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s the next: %v, want %s", name, err, c.want)
+		}
+		if store.puts != 0 || len(r.All()) != 1 {
+			t.Errorf("%s: %d rings were written, %d keys are known", name, store.puts, len(r.All()))
+		}
+	}
+}
+
+// The first key is made when the store had none for as long as Poll.
+func TestFirstKeyIsDue(t *testing.T) {
+	r := newRing(t, ringConfig(newRingStore()))
+	began := time.Now()
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 0}, {poll - 1, 0}, {poll, 1}} {
+		if records, err := r.due(nil, began.Add(step.after)); err != nil || len(records) != step.want {
+			t.Errorf("after %s: %d keys, %v", step.after, len(records), err)
+		}
+	}
+}
+
+// What was written is told: new keys (+), and those that the store had lost (-).
+func TestReport(t *testing.T) {
+	a, b, c := ringRecord{KID: "a"}, ringRecord{KID: "b"}, ringRecord{KID: "c"}
+	told := regexp.MustCompile(`(new signing key published|had lost a key).*kid=(.)`)
+	for want, w := range map[string]struct{ stored, known, written ringRecords }{
+		"":     {ringRecords{a, b}, ringRecords{a, b}, ringRecords{a, b}},
+		"+c":   {ringRecords{a, b}, ringRecords{a, b}, ringRecords{a, b, c}},
+		"-b":   {ringRecords{a}, ringRecords{a, b}, ringRecords{a, b}},
+		"-a":   {ringRecords{b}, ringRecords{a, b}, ringRecords{a, b}},
+		"+a":   {nil, nil, ringRecords{a}},
+		"-a+b": {nil, ringRecords{a}, ringRecords{a, b}},
+	} {
+		var log bytes.Buffer
+		cfg := ringConfig(newRingStore())
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		newRing(t, cfg).report(w.stored, w.known, w.written)
+		got := ""
+		for _, line := range told.FindAllStringSubmatch(log.String(), -1) {
+			got += map[bool]string{true: "+", false: "-"}[line[1][0] == 'n'] + line[2]
+		}
+		if got != want || strings.Count(log.String(), "\n") != len(want)/2 {
+			t.Errorf("told %q, want %q:\n%s", got, want, &log)
+		}
+	}
+}
+
+// What a store says beside an error counts for nothing.
+func TestRingBesideAnError(t *testing.T) {
+	store := newRingStore()
+	store.put("main", newTestSealer(t, "main", encryptionKey).seal(ringWith(t, "HS256", []byte("a secret of 32 bytes for a test!"))))
+	r := newRing(t, ringConfig(faultyStore{store}))
+	if err := r.Load(t.Context()); !errors.Is(err, errDown) || r.Ready() {
+		t.Errorf("%v, keys %q", err, kids(r))
+	}
+	if newLoaded(t, store).Find("x") == nil {
+		t.Error("the ring would not have been read anyway")
+	}
+}
+
+// faultyStore says the truth, and that it failed.
+type faultyStore struct{ *ringStore }
+
+func (s faultyStore) Keyring(ctx context.Context, issuer string) ([]byte, uint64, error) {
+	data, version, _ := s.ringStore.Keyring(ctx, issuer)
+	return data, version, errDown
 }

@@ -70,6 +70,5 @@ func CheckURL(text string) (*url.URL, error) {
 }
 
 func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == "localhost" || net.ParseIP(host).IsLoopback() // which nil, no address, is not
 }

@@ -2,6 +2,8 @@ package outbound
 
 import (
 	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,6 +24,20 @@ func TestNewClient(t *testing.T) {
 		if way.TLSHandshakeTimeout != time.Second || way.IdleConnTimeout != idleTimeout || way.MaxIdleConnsPerHost != 3 {
 			t.Errorf("a handshake may take %s, %d connections may wait for %s", way.TLSHandshakeTimeout, way.MaxIdleConnsPerHost, way.IdleConnTimeout)
 		}
+		if !way.ForceAttemptHTTP2 || way.MaxResponseHeaderBytes != MaxHeaderBytes {
+			t.Errorf("HTTP/2 %t, a header of %d bytes", way.ForceAttemptHTTP2, way.MaxResponseHeaderBytes)
+		}
+	}
+	// Connecting goes on when a question's time is over, and has a bound of its own.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var timeout net.Error
+	way := NewClient(nil, time.Nanosecond, 1).Transport.(*http.Transport)
+	if _, err := way.DialContext(t.Context(), "tcp", listener.Addr().String()); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("connecting in no time: %v", err)
 	}
 }
 
