@@ -96,7 +96,7 @@ func TestPathWithoutRawPathIsNotTrusted(t *testing.T) {
 }
 
 func TestCanonicalPathRefusesOtherTargets(t *testing.T) {
-	for _, u := range []*url.URL{{Opaque: "x"}, {Path: "*"}, {Path: "a"}, {Path: "/a", RawPath: "/%zz"}, {Path: "/a", RawPath: "/%4"}, {Path: "/a", RawPath: "/%4g"}, {Path: "/a", RawPath: "/%g4"}, {Path: "/a", RawPath: "/%"}, {RawPath: "/\xc3\xa9", Path: "/é"}, {RawPath: "/a\x01", Path: "/a\x01"}} {
+	for _, u := range []*url.URL{{Opaque: "x"}, {Path: "*"}, {Path: "a"}, {Path: "/a", RawPath: "/%zz"}, {Path: "/a", RawPath: "/%4"}, {Path: "/a", RawPath: "/%4g"}, {Path: "/a", RawPath: "/%g4"}, {Path: "/a", RawPath: "/%k4"}, {Path: "/a", RawPath: "/%"}, {RawPath: "/\xc3\xa9", Path: "/é"}, {RawPath: "/a\x01", Path: "/a\x01"}} {
 		if p, fault := canonicalPath(u); fault == "" {
 			t.Errorf("%#v: %+v", u, p)
 		}
