@@ -190,10 +190,12 @@ func encode(value any) string {
 func (s *seen) replace(name, key string, value any) any {
 	switch v := value.(type) {
 	case map[string]any:
-		issued := v["iat"]
+		issued, begun := v["iat"], v["auth_time"]
 		for k, member := range v {
 			v[k] = s.replace(name, k, member)
-			if k == "exp" || k == "nbf" || k == "auth_time" {
+			if k == "exp" && v["token_type"] == "refresh_token" {
+				v[k] = since(begun, member) // the end of its session
+			} else if k == "exp" || k == "nbf" || k == "auth_time" {
 				v[k] = since(issued, member)
 			}
 		}
@@ -215,9 +217,8 @@ func (s *seen) replace(name, key string, value any) any {
 	}
 }
 
-// since is a time in seconds from another, a minute or less as about the same, and
-// some seconds short of a whole minute as that: a session's later tokens are issued
-// a moment after its first, and its end counts from when the login was asked for.
+// since is a time in seconds from another, a minute or less as about the same:
+// a session's later tokens are issued a moment after its first.
 func since(issued, member any) any {
 	a, isNumber := issued.(json.Number)
 	b, alsoNumber := member.(json.Number)
@@ -232,11 +233,7 @@ func since(issued, member any) any {
 	if from-to >= 0 && from-to < 60 {
 		return "<now>"
 	}
-	life := to - from
-	if short := (60 - life%60) % 60; short <= 5 {
-		life += short
-	}
-	return fmt.Sprintf("<now+%d>", life)
+	return fmt.Sprintf("<now+%d>", to-from)
 }
 
 // text replaces a string that differs each time.
