@@ -280,6 +280,9 @@ func TestIntrospectedIsRevoked(t *testing.T) {
 	if len(d.Headers) != 1 || d.Headers[0].Value[0] != "u1" {
 		t.Errorf("headers %v", d.Headers)
 	}
+	if got := string(f.resolve(opaque, now).Principal.Token.Claims().JSON()); got != a.answers[opaque] {
+		t.Errorf("remembered are the claims %s, want %s", got, a.answers[opaque])
+	}
 	if reason := f.gate.Recheck(d.Principal, now.Add(2*time.Hour)); reason != TokenExpired {
 		t.Errorf("a connection goes on after exp: %s", reason)
 	}
