@@ -17,6 +17,7 @@ import (
 	"gatehouse/auth/revocation"
 	"gatehouse/store"
 	"gatehouse/store/storetest"
+	"gatehouse/test/loopback"
 )
 
 const (
@@ -180,13 +181,8 @@ func TestR13Hang(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	const timeout = 100 * time.Millisecond
-	for name, addr := range map[string]string{"silent": silent.Addr().String(), "closed": closed.Addr().String()} {
+	for name, addr := range map[string]string{"silent": silent.Addr().String(), "closed": loopback.Address()} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, store.Config{URL: "redis://" + addr, Timeout: timeout})
 			for what, call := range map[string]func() error{

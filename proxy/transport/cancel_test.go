@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/test/loopback"
 )
 
 var errGone = errors.New("the client is gone")
@@ -290,12 +292,7 @@ func (s *slow) Read(p []byte) (int, error) {
 
 func TestConnectingFails(t *testing.T) {
 	both(t, config{}, func(t *testing.T, rt roundTripper) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		s := &server{t: t, url: "http://" + l.Addr().String()}
+		s := &server{t: t, url: "http://" + loopback.Address()}
 		body := &closes{Reader: strings.NewReader("x")}
 		r := s.upload("POST", body, 1)
 		r.Body = body

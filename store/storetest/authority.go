@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"gatehouse/test/loopback"
 )
 
 // Authority signs one certificate, which servers and clients of a test show to
@@ -60,7 +62,7 @@ func NewAuthority(t testing.TB, nameAlone bool) Authority {
 // It asks for a certificate as well.
 func (a Authority) Server(t testing.TB) (addr string, lines [][2]string) {
 	t.Helper()
-	addr = freeAddress(t)
+	addr = loopback.Address()
 	_, port, _ := net.SplitHostPort(addr)
 	return addr, [][2]string{
 		{"tls-port", port},

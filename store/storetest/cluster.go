@@ -24,7 +24,7 @@ func StartCluster(t testing.TB, masters, replicas int, args ...string) []*Redis 
 	}, args...)
 	var nodes []*Redis
 	for range masters * (1 + replicas) {
-		nodes = append(nodes, startNode(t, args))
+		nodes = append(nodes, StartRedis(t, args...))
 	}
 	for i, n := range nodes[:masters] {
 		from, to := i*clusterSlots/masters, (i+1)*clusterSlots/masters-1
@@ -33,7 +33,7 @@ func StartCluster(t testing.TB, masters, replicas int, args ...string) []*Redis 
 	}
 	host, port, _ := net.SplitHostPort(nodes[0].Addr)
 	for _, n := range nodes[1:] {
-		n.Do(t, "CLUSTER", "MEET", host, port, nodes[0].bus)
+		n.Do(t, "CLUSTER", "MEET", host, port)
 	}
 	for i, n := range nodes[masters:] {
 		master := nodes[i%masters].Do(t, "CLUSTER", "MYID")
@@ -77,15 +77,6 @@ func MasterOf(t testing.TB, nodes []*Redis, key string) *Redis {
 	}
 	t.Fatalf("no node has the slot of %s", key)
 	return nil
-}
-
-// startNode starts one node, whose bus listens on a free port too: the usual
-// one, 10000 above, may be none at all.
-func startNode(t testing.TB, args []string) *Redis {
-	_, bus, _ := net.SplitHostPort(freeAddress(t))
-	n := StartRedis(t, append([]string{"--cluster-port", bus}, args...)...)
-	n.bus = bus
-	return n
 }
 
 // MoveSlot moves the slot of a key from the node that has it to another, with

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/test/loopback"
 )
 
 // RequireServices is the environment variable under which a service that is
@@ -27,7 +29,6 @@ type Redis struct {
 	file []string // of configuration, if any; it must come first
 	args []string
 	env  []string // added to ours
-	bus  string   // port of a cluster's node by which the others reach it
 	cmd  *exec.Cmd
 	// login is what [Redis.Do] says to AUTH, if anything.
 	login []string
@@ -54,7 +55,7 @@ func start(t testing.TB, r *Redis) *Redis {
 	need(t, "redis-server", "redis-server")
 	t.Cleanup(r.Kill)
 	for range 5 { // another process may take the port first
-		r.Addr = freeAddress(t)
+		r.Addr = loopback.Address()
 		if err := r.start(); err == nil {
 			return r
 		}
@@ -75,13 +76,6 @@ func need(t testing.TB, program, pkg string) {
 		t.Fatal(missing)
 	}
 	t.Skip(missing)
-}
-
-func freeAddress(t testing.TB) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // Start starts the server again after Kill, on the same port.

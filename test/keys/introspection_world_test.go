@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"gatehouse/test/loopback"
 	"gatehouse/test/rig"
 )
 
@@ -37,8 +38,8 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	a := &authority{answers: map[string]string{}, secret: "introspection-secret"}
-	a.server = httptest.NewServer(http.HandlerFunc(a.serve))
-	a.URL = a.server.URL
+	a.URL = "http://" + loopback.Address()
+	a.start(t)
 	t.Cleanup(a.stop)
 	return a
 }
@@ -48,8 +49,7 @@ func (a *authority) stop() {
 	a.server.Close()
 }
 
-// restart has the stopped server listen where it did.
-func (a *authority) restart(t *testing.T) {
+func (a *authority) start(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", strings.TrimPrefix(a.URL, "http://"))
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/test/loopback"
 	"gatehouse/test/rig"
 )
 
@@ -55,14 +56,8 @@ func newKey(t testing.TB, kid string) *key {
 // newIssuer makes an issuer that is down until it is started.
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // to find a free port
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &issuer{addr: l.Addr().String(), URL: "http://" + l.Addr().String()}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := loopback.Address()
+	i := &issuer{addr: addr, URL: "http://" + addr}
 	t.Cleanup(i.stop)
 	return i
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"gatehouse/store/storetest"
+	"gatehouse/test/loopback"
 	"gatehouse/test/rig"
 )
 
@@ -71,12 +72,7 @@ func startPeer(t *testing.T, program, next string) string {
 		}
 		t.Skip(missing)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr, folder := l.Addr().String(), t.TempDir()
-	_ = l.Close()
+	addr, folder := loopback.Address(), t.TempDir()
 	file := filepath.Join(folder, "config")
 	if err := os.WriteFile(file, fmt.Appendf(nil, configurations[program], next, addr), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +13,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"gatehouse/test/loopback"
 	"gatehouse/test/rig"
 )
 
@@ -37,29 +36,12 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// ports counts on from a random one, below those that the system gives to
-// whoever asks for any.
-var ports atomic.Int32
-
-// freeAddress returns an address that nobody listens on, and that no other
-// script gets.
-func freeAddress() string {
-	ports.CompareAndSwap(0, 10000+rand.Int32N(20000))
-	for {
-		address := "127.0.0.1:" + strconv.Itoa(int(ports.Add(1)))
-		if l, err := net.Listen("tcp", address); err == nil {
-			_ = l.Close() // the gateway takes it
-			return address
-		}
-	}
-}
-
 // setup gives each script the program, free addresses for its gateway, and an
 // upstream that answers with the headers it was sent.
 func setup(env *testscript.Env) error {
 	env.Setenv("PATH", filepath.Dir(rig.Command("").Path)+string(os.PathListSeparator)+env.Getenv("PATH"))
 	for _, name := range []string{"GATEHOUSE_SERVER_LISTEN", "GATEHOUSE_ADMIN_LISTEN"} {
-		env.Setenv(name, freeAddress())
+		env.Setenv(name, loopback.Address())
 	}
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, r.Method, r.RequestURI)

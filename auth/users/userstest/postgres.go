@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"gatehouse/test/loopback"
 )
 
 // requireServices is the environment variable under which a service that is
@@ -46,7 +48,7 @@ func StartPostgres(t testing.TB) *Postgres {
 	t.Cleanup(p.Kill)
 	var err error
 	for range 5 { // another process may take the port first
-		p.Addr = freeAddress(t)
+		p.Addr = loopback.Address()
 		if err = p.start(); err == nil {
 			return p
 		}
@@ -183,14 +185,6 @@ func (p *Postgres) do(sql string) (string, error) {
 		}
 	}
 	return last, nil
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 func check(t testing.TB, err error) {
