@@ -1,6 +1,9 @@
 package auth
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Credentials are what a request presents: bytes, nothing verified.
 type Credentials struct {
@@ -10,6 +13,7 @@ type Credentials struct {
 	bearerState bearerState
 	cookie      string       // name of the cookie that the bearer token came in; empty: the header
 	certificate *Certificate // nil: none, or none that counts
+	client      netip.Addr   // who presents them; invalid: nobody knows
 }
 
 type bearerState uint8
@@ -58,6 +62,14 @@ func (c Credentials) WithCookie(h map[string][]string, name string) Credentials 
 			}
 		}
 	}
+	return c
+}
+
+// WithClient returns the credentials as presented from that address: nobody can
+// have signatures checked for nothing as often as it likes. Those that no address
+// is known of count as one client's.
+func (c Credentials) WithClient(a netip.Addr) Credentials {
+	c.client = a
 	return c
 }
 

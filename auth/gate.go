@@ -27,6 +27,7 @@ type Gate struct {
 	revocations RevocationList
 	tokens      *otter.Cache[fingerprint, *verified] // nil: none is remembered
 	fingerprint func(compact string) fingerprint
+	strain      *strain
 }
 
 // NewGate returns the Gate for a configuration. It fails when a part is
@@ -35,7 +36,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 	if cfg.APIKeys == nil || cfg.Revocations == nil {
 		return nil, errors.New("auth: a gate needs API keys and a revocation list")
 	}
-	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations}
+	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations, strain: newStrain()}
 	if cfg.CacheBytes > 0 {
 		cache, err := otter.New(&otter.Options[fingerprint, *verified]{
 			MaximumWeight: uint64(cfg.CacheBytes),
@@ -149,7 +150,12 @@ func (g *Gate) token(a *attempt) (*Token, Reason) {
 	if i := introspecting(issuers); i != nil && isOpaque(compact) {
 		checks, v.token.issuer, v.answer, v.explained = introspectionChecks, i, a.known.answer(), a.trace != nil
 	}
-	if reason := run(checks, v, a.trace); reason != OK {
+	if a.trace == nil {
+		v.strain, v.client, v.now = g.strain, a.creds.client, a.now
+	}
+	reason := run(checks, v, a.trace)
+	if reason != OK && !v.wasGood(reason) {
+		v.strain.add(v.client, v.costly, v.now)
 		a.question = v.question
 		return nil, reason
 	}
@@ -163,7 +169,7 @@ func (g *Gate) token(a *attempt) (*Token, Reason) {
 		}
 		v.token.verified = shared
 	}
-	return v.token, OK
+	return v.token, reason
 }
 
 // stands reports whether what is remembered of a token may be used: its issuer

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -28,8 +29,9 @@ type Key struct {
 	Scopes []string
 
 	method jwt.SigningMethod
-	verify any // as golang-jwt's method wants it
-	sign   any // nil: cannot sign
+	costly bool // see strain
+	verify any  // as golang-jwt's method wants it
+	sign   any  // nil: cannot sign
 }
 
 // CanSign reports whether the key can make signatures.
@@ -106,7 +108,7 @@ func NewVerificationKey(kid, alg string, public crypto.PublicKey) (*Key, error) 
 	if err := fits(alg, a, public); err != nil {
 		return nil, err
 	}
-	return &Key{ID: kid, Algorithm: alg, method: a.method, verify: public}, nil
+	return &Key{ID: kid, Algorithm: alg, method: a.method, costly: costly(public), verify: public}, nil
 }
 
 // NewSigningKey returns a key that signs and verifies, on the conditions of
@@ -131,6 +133,19 @@ func find(alg string, rightKind bool) (algorithm, error) {
 		return a, fmt.Errorf("%s takes a key pair, not a secret", alg)
 	}
 	return a, nil
+}
+
+// costly reports whether a signature of the key takes long to check: ten times as
+// long as one on P-256, for which Go has fast code, or more; a token that names no
+// key can have several checked.
+func costly(public crypto.PublicKey) bool {
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		return k.Curve != elliptic.P256()
+	case *rsa.PublicKey:
+		return k.N.BitLen() > 4096
+	}
+	return false
 }
 
 func a2family(alg string) string { return alg[:min(2, len(alg))] }

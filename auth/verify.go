@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -19,12 +20,17 @@ const (
 
 // verification is the way of one token from bytes to a Token.
 type verification struct {
-	issuers  []*Issuer
-	unix     int64
-	compact  string
-	tried    int
-	untried  bool   // there are more keys that fit
-	expected string // for the trace: what the search for who vouches for it found
+	issuers   []*Issuer
+	unix      int64
+	compact   string
+	tried     int
+	untried   bool    // there are more keys that fit
+	strain    *strain // what the client has had checked for nothing; nil: nobody counts
+	client    netip.Addr
+	now       time.Time
+	costly    int    // signatures checked that count there
+	unchecked bool   // one was not: the client had too many
+	expected  string // for the trace: what the search for who vouches for it found
 
 	// Of a token that only its issuer can read; see introspectionChecks.
 	answer    *Introspected // what the issuer says; nil: not asked
@@ -144,6 +150,13 @@ func (v *verification) verify() Reason {
 				v.untried = true
 				break
 			}
+			if key.costly {
+				if v.strain.tooMuch(v.client, v.now) {
+					v.unchecked = true
+					continue
+				}
+				v.costly++
+			}
 			v.tried++
 			if !key.verifySignature(signingInput, signature) {
 				continue
@@ -162,6 +175,9 @@ func (v *verification) verify() Reason {
 		}
 	}
 	v.expected = v.whyUntrusted(signed)
+	if v.unchecked {
+		return RateLimited
+	}
 	// A key that was tried says nothing about one that cannot be had: kids of
 	// two issuers may be the same.
 	if !ready && !signed {
@@ -281,6 +297,13 @@ func (v *verification) required() Reason {
 		}
 	}
 	return OK
+}
+
+// wasGood reports whether there is nothing about the token but that it has expired.
+// Such a token is remembered too: clients present it until they have another, and
+// time is checked again each time.
+func (v *verification) wasGood(reason Reason) bool {
+	return reason == TokenExpired && v.audience() == OK && v.required() == OK
 }
 
 // held reports whether the issuer still has the key that verified the token.

@@ -16,12 +16,18 @@ const size = 8 << 10
 // costly are requests of strangers, of 8 KiB where that is not refused at once,
 // that try to have much done for them.
 func (w *world) costly() map[string]string {
-	forged := func(kid string, letters int) string {
+	const letters = 4000
+	clients := 0
+	forged := func(kid string, named bool) string {
 		for _, s := range w.tokens {
-			if decode(s[0])["kid"] == kid {
+			if header := decode(s[0]); header["kid"] == kid {
+				if !named {
+					delete(header, "kid") // each key of the algorithm may have signed it
+				}
 				more := claims(1)
 				more["filler"] = strings.Repeat("x", max(0, letters*3/4-len(s[0])-len(s[2])-300))
-				return request(keyLine, bearer(s[0]+"."+encode(more)+"."+s[2]), "X-Filler: "+strings.Repeat("f", size-letters))
+				clients++ // what one of them has had checked is not for the next to feel
+				return request(keyLine, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", clients), bearer(encode(header)+"."+encode(more)+"."+s[2]), "X-Filler: "+strings.Repeat("f", size-letters))
 			}
 		}
 		panic(kid)
@@ -32,12 +38,15 @@ func (w *world) costly() map[string]string {
 		lines[i] = fmt.Sprintf("X-Line-%d: %s", i, strings.Repeat("v", size/len(lines)-14))
 	}
 	return map[string]string{
-		"forged HS256":              forged("hs", 4000),
-		"forged RS256":              forged("rs", 4000),
-		"forged PS256":              forged("ps", 4000),
-		"forged ES256":              forged("es", 4000),
-		"forged ES384":              forged("es384", 4000),
-		"forged EdDSA":              forged("ed", 4000),
+		"forged HS256":              forged("hs", true),
+		"forged RS256":              forged("rs", true),
+		"forged PS256":              forged("ps", true),
+		"forged ES256":              forged("es", true),
+		"forged ES384":              forged("es384", true),
+		"forged ES512":              forged("es512", true),
+		"forged ES256, no kid":      forged("es", false),
+		"forged ES512, no kid":      forged("es512", false),
+		"forged EdDSA":              forged("ed", true),
 		"token of 8 KiB":            request(keyLine, bearer(strings.Repeat("eyJhbGciOi", size/10))),
 		"token of dots":             request(keyLine, bearer(strings.Repeat(".", size))),
 		"token without an end":      request(keyLine, bearer("eyJhbGciOiJSUzI1NiJ9."+strings.Repeat("A", 4000))),

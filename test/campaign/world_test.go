@@ -33,10 +33,10 @@ const (
 	partner       = "https://partner.example.com"
 )
 
-// configuration has a key of each algorithm, two of them of one kind, and an
-// issuer whose key has the kid of another's.
+// configuration has a key of each kind, as many of some as are tried for a token
+// that names none, and an issuer whose key has the kid of another's.
 const configuration = `
-server: {listen: "127.0.0.1:0"}
+server: {listen: "127.0.0.1:0", trusted_proxies: [127.0.0.1/32]}
 admin: {listen: "127.0.0.1:0", token: "${ADMIN_TOKEN}"}
 store: {url: "memory:"}
 log: {access: false}
@@ -53,6 +53,13 @@ issuers:
       - {kid: ps, algorithm: PS256, public_key_file: rs.pem}
       - {kid: es, algorithm: ES256, public_key_file: es.pem}
       - {kid: es384, algorithm: ES384, public_key_file: es384.pem}
+      - {kid: es512, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es512b, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es512c, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es512d, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es-b, algorithm: ES256, public_key_file: es.pem}
+      - {kid: es-c, algorithm: ES256, public_key_file: es.pem}
+      - {kid: es-d, algorithm: ES256, public_key_file: es.pem}
       - {kid: ed, algorithm: EdDSA, public_key_file: ed.pem}
   - name: partner
     issuer: https://partner.example.com
@@ -86,14 +93,14 @@ func start(t testing.TB) *world {
 		YAML: configuration,
 		Files: map[string]string{
 			"rs.pem": w.publicPEM, "rs2.pem": rig.PublicPEM(other), "es.pem": rig.PublicPEM(pairs["P-256"]),
-			"es384.pem": rig.PublicPEM(pairs["P-384"]), "ed.pem": rig.PublicPEM(pairs["Ed25519"]),
+			"es384.pem": rig.PublicPEM(pairs["P-384"]), "es512.pem": rig.PublicPEM(pairs["P-521"]), "ed.pem": rig.PublicPEM(pairs["Ed25519"]),
 		},
 		Env: map[string]string{
 			"UPSTREAM": up.URL, "ADMIN_TOKEN": rig.AdminToken, "KEY": rig.Hash(apiKey), "SECRET": secret, "PARTNER_SECRET": partnerSecret,
 		},
 	})
-	for kid, algorithm := range map[string]string{"hs": "HS256", "rs": "RS256", "ps": "PS256", "es": "ES256", "es384": "ES384", "ed": "EdDSA"} {
-		pair := map[string]string{"rs": "RSA", "ps": "RSA", "es": "P-256", "es384": "P-384", "ed": "Ed25519"}[kid]
+	for kid, algorithm := range map[string]string{"hs": "HS256", "rs": "RS256", "ps": "PS256", "es": "ES256", "es384": "ES384", "es512": "ES512", "ed": "EdDSA"} {
+		pair := map[string]string{"rs": "RSA", "ps": "RSA", "es": "P-256", "es384": "P-384", "es512": "P-521", "ed": "Ed25519"}[kid]
 		key, err := auth.NewSecretKey(kid, "HS256", []byte(secret))
 		if pair != "" {
 			key, err = auth.NewSigningKey(kid, algorithm, pairs[pair])
