@@ -23,7 +23,6 @@ type APIKey struct {
 	Stored   bool      // made at run time and kept in the store, not in the config
 
 	revocations []revocable // the one by which it is revoked
-	value       []string    // the ID as a header's value, shared by requests
 }
 
 // prepare computes what requests need of the key.
@@ -31,7 +30,6 @@ func (k *APIKey) prepare() {
 	for _, r := range k.names() {
 		k.revocations = []revocable{{r.Kind, r.Key()}}
 	}
-	k.value = []string{k.ID}
 }
 
 // names are what the key is revoked by.

@@ -20,8 +20,9 @@ type attempt struct {
 	token     *Token
 	presented Token // what token points to where it was remembered: no allocation of its own
 	headers   []HeaderValue
-	covered   Kind   // what the credential was revoked by
-	failed    string // the scope, claim or header that was not met
+	room      [3]HeaderValue // has the headers where they are no more: an object less
+	covered   Kind           // what the credential was revoked by
+	failed    string         // the scope, claim or header that was not met
 	// question is set by a check that memory does not suffice for. The reason
 	// that the check returns is what Decide answers.
 	question question
@@ -115,7 +116,7 @@ func (a *attempt) checkBearer() Reason {
 func (a *attempt) describeBearer() string {
 	switch {
 	case a.token != nil:
-		return fmt.Sprintf("issuer %q, subject %q", a.token.issuer.Name, a.token.subject)
+		return fmt.Sprintf("issuer %q, subject %q", a.token.issuer.Name, a.token.Subject())
 	case a.creds.bearerState == bearerMalformed:
 		return "more than one Authorization line, or no token behind the scheme"
 	case a.creds.bearerState == bearerAbsent:
@@ -181,7 +182,7 @@ func (a *attempt) checkScopes() Reason {
 		return Undecided
 	}
 	for _, scope := range a.policy.Scopes {
-		if a.token == nil || !slices.Contains(a.token.scopes, scope) {
+		if a.token == nil || !a.token.hasScope(scope) {
 			a.failed = fmt.Sprintf("scope %q is missing", scope)
 			return ScopeInsufficient
 		}
@@ -195,7 +196,10 @@ func (a *attempt) checkClaims() Reason {
 	}
 	unmet := &a.policy.Claims[0]
 	if a.token != nil {
-		unmet = a.token.outcome(a.policy).unmet
+		unmet = nil
+		if v, _ := a.token.outcome(a.policy); v.unmet > 0 {
+			unmet = &a.policy.Claims[v.unmet-1]
+		}
 	}
 	if unmet != nil {
 		a.failed = fmt.Sprintf("claim %q is none of %q", unmet.Claim, unmet.AnyOf)
@@ -214,20 +218,29 @@ func (a *attempt) checkHeaders() Reason {
 	if f == nil {
 		return Undecided
 	}
+	a.headers = a.room[:0]
+	add := func(name, value string) {
+		a.headers = append(a.headers, HeaderValue{Name: name, Value: [1]string{value}})
+	}
 	if a.token != nil && len(f.Claims) > 0 {
-		o := a.token.outcome(a.policy)
-		if o.failed != "" {
-			a.failed = fmt.Sprintf("claim %q cannot be sent as a header", o.failed)
+		v, values := a.token.outcome(a.policy)
+		if v.failed > 0 {
+			a.failed = fmt.Sprintf("claim %q cannot be sent as a header", f.Claims[v.failed-1].path(a.token.issuer))
 			return TokenClaims
 		}
-		a.headers = o.headers
+		sent := 0
+		for value := range eachText(values) {
+			if value != "" {
+				add(f.Claims[sent].Header, value)
+			}
+			sent++
+		}
 	}
-	a.headers = slices.Clip(a.headers) // the token's slice is shared: adding to it copies it
 	if a.key != nil && f.APIKeyHeader != "" {
-		a.headers = append(a.headers, HeaderValue{Name: f.APIKeyHeader, Value: a.key.value})
+		add(f.APIKeyHeader, a.key.ID)
 	}
 	if c := a.creds.certificate; c != nil && f.CertificateHeader != "" {
-		a.headers = append(a.headers, HeaderValue{Name: f.CertificateHeader, Value: c.value})
+		add(f.CertificateHeader, c.value)
 	}
 	return OK
 }

@@ -100,7 +100,7 @@ func BenchmarkRenewal(b *testing.B) {
 				at := now
 				for b.Loop() {
 					d.Principal.Token.verified.expires = at.Unix() + 3600
-					if _, result, err := f.gate.Renew(d, at); err != nil || result == RenewCapped {
+					if _, result, err := f.renew(d, at); err != nil || result == RenewCapped {
 						b.Fatal(result, err)
 					}
 					at = at.Add(step)
@@ -117,7 +117,7 @@ func TestDecisionAllocations(t *testing.T) {
 	f.policy.Mode = Both
 	creds := Extract(header("Api-Key: web-key", "Authorization: Bearer "+f.token(nil)), "Api-Key")
 	f.gate.Decide(f.policy, creds, now)
-	if n := testing.AllocsPerRun(100, func() { f.gate.Decide(f.policy, creds, now) }); n > 3 {
+	if n := testing.AllocsPerRun(100, func() { f.gate.Decide(f.policy, creds, now) }); n > 1 {
 		t.Errorf("a decision on a remembered token allocates %v times", n)
 	}
 }

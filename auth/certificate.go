@@ -16,7 +16,8 @@ type Certificate struct {
 	URIs     []string
 	DNSNames []string
 
-	value []string // the subject as a header; nil: it cannot be sent as one
+	value    string // the subject as a header
+	sendable bool   // it can be one
 }
 
 // NewCertificate reads a certificate. A subject that cannot be read is empty,
@@ -31,9 +32,8 @@ func NewCertificate(c *x509.Certificate) *Certificate {
 	for _, u := range c.URIs {
 		n.URIs = append(n.URIs, u.String())
 	}
-	if text, ok := encodeHeader(n.Subject); ok && len(text) <= maxHeaderValue {
-		n.value = []string{text}
-	}
+	n.value, n.sendable = encodeHeader(n.Subject)
+	n.sendable = n.sendable && len(n.value) <= maxHeaderValue
 	return n
 }
 
@@ -60,7 +60,7 @@ func (c Credentials) WithCertificate(cert *Certificate) Credentials {
 
 func (a *attempt) checkCertificate() Reason {
 	cert := a.creds.certificate
-	if f := a.policy.Forward; f != nil && f.CertificateHeader != "" && cert != nil && cert.value == nil {
+	if f := a.policy.Forward; f != nil && f.CertificateHeader != "" && cert != nil && !cert.sendable {
 		return CertificateForbidden // to send nothing, or another name, could make the caller someone else
 	}
 	if len(a.policy.Certificates) == 0 {

@@ -76,7 +76,7 @@ func TestRenewalOfAClientsTokenIsSignedWithItsSecret(t *testing.T) {
 	f.build()
 	f.key = client
 	presented := f.token(map[string]any{"sub": "partner-1", "client_id": "partner-1"})
-	renewed, result, err := f.gate.Renew(f.want(presented, OK), now)
+	renewed, result, err := f.renew(f.want(presented, OK), now)
 	if err != nil || result != RenewMinted {
 		t.Fatal(result, err)
 	}

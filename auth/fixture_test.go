@@ -214,3 +214,13 @@ func (f *fixture) want(token string, reason Reason) Decision {
 	}
 	return d
 }
+
+// renew is the gate's, which returns the token for a header.
+func (f *fixture) renew(d Decision, at time.Time) (token string, result RenewResult, err error) {
+	authorization, result, err := f.gate.Renew(d, at)
+	token, ok := strings.CutPrefix(authorization, "Bearer ")
+	if ok != (authorization != "") {
+		f.t.Errorf("no value of an Authorization header: %q", authorization)
+	}
+	return token, result, err
+}

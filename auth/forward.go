@@ -53,13 +53,11 @@ type Forward struct {
 	CertificateHeader string // canonical; empty: the subject of the client's certificate is not sent
 }
 
-// HeaderValue is a header for the upstream. Value has one element, is shared
-// between requests and never changed: assign it to a header map as it is.
+// HeaderValue is a header for the upstream. A slice of Value is what a header map
+// takes.
 type HeaderValue struct {
-	Name  string
-	Value []string
-
-	text [1]string // what Value is a slice of, where it is a token's: one object less
+	Name  string // canonical
+	Value [1]string
 }
 
 // What the headers of one request may hold, in bytes: servers refuse requests
@@ -70,35 +68,29 @@ const (
 	maxHeaderValues = 8 << 10
 )
 
-// render writes the claims as headers. A claim that is absent, null or empty text
-// sets no header. One that cannot be sent without changing its meaning is returned
-// as failed: sending less, or something else, could make the caller someone else.
-// The headers are in room if they fit.
-func (f *Forward) render(c Claims, t *verified, room []HeaderValue) (headers []HeaderValue, failed string) {
-	headers = room[:0]
-	if len(room) < len(f.Claims) {
-		headers = make([]HeaderValue, 0, len(f.Claims)) // never grows: Value points into it
-	}
+// path is the claim that is sent, of an issuer's token.
+func (h ClaimHeader) path(i *Issuer) string { return cmp.Or(h.Claim, i.SubjectClaim) }
+
+// render writes the claims as headers: a list with a text for each, empty where
+// nothing is sent, because the claim is absent, null or empty text. One that cannot
+// be sent without changing its meaning is returned as failed, counted from 1: sending
+// less, or something else, could make the caller someone else.
+func (f *Forward) render(c Claims, i *Issuer) (values string, failed uint32) {
+	all := make([]string, len(f.Claims))
 	total := 0
-	for _, h := range f.Claims {
-		path := cmp.Or(h.Claim, t.issuer.SubjectClaim)
-		v := c.Lookup(path)
+	for n, h := range f.Claims {
+		v := c.Lookup(h.path(i))
 		if v == nil || string(v) == `""` {
 			continue
 		}
 		s, ok := h.Format.write(v)
 		total += len(s)
 		if !ok || len(s) > maxHeaderValue || total > maxHeaderValues {
-			return nil, path
+			return "", uint32(n + 1)
 		}
-		if s == t.subject {
-			s = t.subject // one copy will do
-		}
-		headers = append(headers, HeaderValue{Name: h.Header, text: [1]string{s}})
-		last := &headers[len(headers)-1]
-		last.Value = last.text[:]
+		all[n] = s
 	}
-	return headers, ""
+	return appendTexts("", all), 0
 }
 
 func (f Format) write(v jsontext.Value) (string, bool) {

@@ -11,7 +11,7 @@ import (
 func headersOf(d Decision) map[string]string {
 	m := map[string]string{}
 	for _, h := range d.Headers {
-		m[h.Name] = strings.Join(h.Value, "|")
+		m[h.Name] = h.Value[0]
 	}
 	return m
 }

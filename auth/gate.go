@@ -55,14 +55,11 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 	return g, nil
 }
 
-// weigh estimates in bytes what is remembered of one token: what it says of its
-// bearer, and around that the cache's own and the headers for a few routes, in
-// which nearly all of the claims may be.
+// weigh estimates in bytes what is remembered of one token: its texts, and around
+// them the record, the cache's own, and the headers for further routes, in which
+// nearly all of the claims may be.
 func weigh(_ fingerprint, t *verified) uint32 {
-	n := 768 + t.size + len(t.id) + len(t.session) + len(t.subject) + len(t.client)
-	for _, s := range t.scopes {
-		n += len(s) + 16
-	}
+	n := 512 + t.size + len(t.texts)
 	if t.opaque != nil {
 		n += len(t.opaque.claims.data) + 16*cap(t.opaque.claims.members)
 	}
@@ -160,6 +157,7 @@ func (g *Gate) token(a *attempt) (*Token, Reason) {
 		return nil, reason
 	}
 	if t := v.token.verified; remember && t.stands(a.unix) {
+		v.token.foresee(a.policy)
 		// All requests with one token share what is remembered of it, so that it
 		// is renewed once.
 		shared, _ := g.tokens.SetIfAbsent(name, t)

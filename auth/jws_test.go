@@ -193,7 +193,7 @@ func TestSignJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := f.want(compact, OK)
-	if string(d.Principal.Token.Claims().get("n")) != "1.50" || d.Principal.Token.typ != "at+jwt" {
+	if string(d.Principal.Token.Claims().get("n")) != "1.50" || d.Principal.Token.text(textType) != "at+jwt" {
 		t.Errorf("%s", compact)
 	}
 	public, err := NewVerificationKey("k", "ES256", f.key.Public())

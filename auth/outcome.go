@@ -5,54 +5,64 @@ package auth
 // this is found out once.
 type outcome struct {
 	policy *Policy
-	next   *outcome   // of a route that was asked for before; nil: none is remembered
-	unmet  *ClaimRule // nil: the claims meet all rules
-
-	headers []HeaderValue  // the claims that are sent; not to be changed
-	failed  string         // the claim that cannot be; empty: all can
-	few     [2]HeaderValue // has the headers where they are no more: an object less
+	next   *outcome // of a route that was asked for before; nil: none is remembered
+	values string   // of the claims that are sent, see [Forward.render]
+	verdict
 }
 
-// maxOutcomes bounds what is remembered of one token. Behind that many routes it
-// begins anew.
+// verdict names what of a policy stands in a token's way, counted from 1; 0: nothing.
+type verdict struct {
+	unmet  uint32 // the rule about claims
+	failed uint32 // the claim that cannot be sent
+}
+
+// maxOutcomes bounds what is remembered of one token besides its first. Behind that
+// many routes it begins anew.
 const maxOutcomes = 8
 
 // outcome returns what a route's policy comes to for the token.
-func (t *Token) outcome(p *Policy) *outcome {
+func (t *Token) outcome(p *Policy) (verdict, string) {
+	if t.first == p {
+		return t.foreseen, t.text(textValues)
+	}
 	latest := t.outcomes.Load()
 	n := 0
 	for o := latest; o != nil; o = o.next {
 		if o.policy == p {
-			return o
+			return o.verdict, o.values
 		}
 		n++
 	}
-	o := t.find(p, latest)
+	o := &outcome{policy: p}
+	o.verdict, o.values = t.find(p)
 	if n < maxOutcomes {
 		o.next = latest
 	}
 	t.outcomes.CompareAndSwap(latest, o) // one that comes too late is found out again
-	return o
+	return o.verdict, o.values
 }
 
-// find reads the claims. Routes that send the same share what is sent.
-func (t *Token) find(p *Policy, latest *outcome) *outcome {
-	o, claims := &outcome{policy: p}, t.Claims()
+// foresee finds out what comes of the route that a token is first presented to,
+// before it is shared.
+func (t *Token) foresee(p *Policy) {
+	var values string
+	t.foreseen, values = t.find(p)
+	t.first = p
+	t.texts += values
+	t.ends[textValues] = uint32(len(t.texts))
+}
+
+// find reads the claims.
+func (t *Token) find(p *Policy) (v verdict, values string) {
+	claims := t.Claims()
 	for i := range p.Claims {
-		if rule := &p.Claims[i]; !rule.met(claims) {
-			o.unmet = rule
+		if !p.Claims[i].met(claims) {
+			v.unmet = uint32(i + 1)
 			break
 		}
 	}
-	if p.Forward == nil {
-		return o
+	if p.Forward != nil {
+		values, v.failed = p.Forward.render(claims, t.issuer)
 	}
-	for other := latest; other != nil; other = other.next {
-		if other.policy.Forward == p.Forward {
-			o.headers, o.failed = other.headers, other.failed
-			return o
-		}
-	}
-	o.headers, o.failed = p.Forward.render(claims, t.verified, o.few[:])
-	return o
+	return v, values
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -57,16 +58,6 @@ func TestRoutesDoNotShareOutcomes(t *testing.T) {
 	}
 }
 
-// Routes that send the same make it once.
-func TestSameHeadersAreMadeOnce(t *testing.T) {
-	f := newFixture(t, "HS256")
-	token, other := f.token(nil), *f.policy
-	first, again, second := f.decide(token), f.decide(token), f.gate.Decide(&other, bearer(token), now)
-	if len(first.Headers) != 1 || &first.Headers[0] != &again.Headers[0] || &first.Headers[0] != &second.Headers[0] {
-		t.Error("headers are made again")
-	}
-}
-
 // What is remembered has no claims: they are read from what is presented again.
 func TestClaimsOfARememberedToken(t *testing.T) {
 	f := newFixture(t, "HS256")
@@ -78,5 +69,58 @@ func TestClaimsOfARememberedToken(t *testing.T) {
 	}
 	if again.Principal.Token.claims != nil {
 		t.Error("the claims are remembered")
+	}
+}
+
+// Lists of texts are what they were made of, and nothing that is in one can pass for
+// two.
+func TestScopesAsTheyCame(t *testing.T) {
+	for scopes, want := range map[string][]string{
+		`["read","write"]`:       {"read", "write"},
+		`["read",""]`:            {"read", ""},
+		`[""]`:                   {""},
+		`[]`:                     nil,
+		`["a\u0000admin","b"]`:   {"b"},
+		`["a b"]`:                {"a b"},
+		`"  read   write "`:      {"read", "write"},
+		`"read\u0000admin last"`: {"last"},
+	} {
+		f := newFixture(t, "HS256")
+		d := f.want(f.raw(f.header(), f.payload(`,"scp":`+scopes)), OK)
+		if got := d.Principal.Token.Scopes(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", scopes, got, want)
+		}
+		for _, s := range []string{"read", "write", "admin", "a", "b", "", "a b", "last"} {
+			if got := d.Principal.Token.hasScope(s); got != slices.Contains(want, s) {
+				t.Errorf("%s has %q: %t", scopes, s, got)
+			}
+		}
+	}
+}
+
+// The route that a token is first presented to needs no object of its own.
+func TestFirstRouteIsForeseen(t *testing.T) {
+	f := newFixture(t, "HS256")
+	token, other := f.token(nil), *f.policy
+	for range 2 {
+		if f.want(token, OK).Principal.Token.outcomes.Load() != nil {
+			t.Error("the first route is remembered besides")
+		}
+	}
+	d := f.gate.Decide(&other, bearer(token), now)
+	if o := d.Principal.Token.outcomes.Load(); o == nil || o.policy != &other {
+		t.Errorf("another route is not remembered: %+v", o)
+	}
+}
+
+// The first rule that is not met is the one that is named.
+func TestUnmetRuleIsNamed(t *testing.T) {
+	f := newFixture(t, "HS256")
+	f.policy.Claims = []ClaimRule{{Claim: "sub", AnyOf: []string{"u1"}}, {Claim: "role", AnyOf: []string{"admin"}}, {Claim: "team", AnyOf: []string{"x"}}}
+	token := f.token(map[string]any{"role": "reader", "team": "y"})
+	f.want(token, ClaimForbidden)
+	_, steps := f.gate.Explain(t.Context(), f.policy, bearer(token), now)
+	if got := steps[len(steps)-1]; got.Check != "claim rules" || got.Detail != `claim "role" is none of ["admin"]` {
+		t.Errorf("%+v", got)
 	}
 }

@@ -122,7 +122,7 @@ func TestRenewUnsure(t *testing.T) {
 	f := newFixture(t, "HS256")
 	d := f.decide(f.token(map[string]any{"iat": now.Unix() - 3000}))
 	f.unsure(entriesOf[0])
-	if token, result, err := f.gate.Renew(d, now); token != "" || result != RenewFailed || err == nil {
+	if token, result, err := f.renew(d, now); token != "" || result != RenewFailed || err == nil {
 		t.Errorf("%q %s %v", token, result, err)
 	}
 }

@@ -37,10 +37,14 @@ func RenewResults() []RenewResult {
 // String returns the result's name.
 func (r RenewResult) String() string { return renewResults[r] }
 
+// BearerScheme is what stands in front of a token in an Authorization header (RFC
+// 6750 §2.1).
+const BearerScheme = "Bearer "
+
 // successor is the token that renewal made of another.
 type successor struct {
-	compact string
-	until   int64 // Unix seconds: when the next one is due
+	authorization string // what answers carry: "Bearer " and the token
+	until         int64  // Unix seconds: when the next one is due
 }
 
 // The interval in which one presented token has one successor: a sixtieth of
@@ -64,10 +68,11 @@ func (t *verified) renewalDue(now time.Time) bool {
 }
 
 // Renew returns the successor of the token that a decision let in: the same
-// claims with new iat, nbf, exp and jti, in the same session. The token is
+// claims with new iat, nbf, exp and jti, in the same session. It comes as the
+// value of an Authorization header, [BearerScheme] and the token, and is
 // empty unless the result is RenewMinted or RenewReused; err is set with
 // RenewFailed, for the log. Calls with one token wait for one signature.
-func (g *Gate) Renew(d Decision, now time.Time) (token string, result RenewResult, err error) {
+func (g *Gate) Renew(d Decision, now time.Time) (authorization string, result RenewResult, err error) {
 	t := d.Principal.Token
 	if d.Reason != OK || t == nil || t.issuer.Renew == nil {
 		return "", RenewFailed, errors.New("there is no token to renew")
@@ -81,12 +86,12 @@ func (g *Gate) Renew(d Decision, now time.Time) (token string, result RenewResul
 		return "", RenewFailed, fmt.Errorf("the token is no longer good: %s", reason)
 	}
 	if s := t.successor.Load(); s != nil && unix < s.until {
-		return s.compact, RenewReused, nil
+		return s.authorization, RenewReused, nil
 	}
 	t.mint.Lock()
 	defer t.mint.Unlock()
 	if s := t.successor.Load(); s != nil && unix < s.until {
-		return s.compact, RenewReused, nil
+		return s.authorization, RenewReused, nil
 	}
 	s, err := t.succeed(unix)
 	if err != nil {
@@ -96,7 +101,7 @@ func (g *Gate) Renew(d Decision, now time.Time) (token string, result RenewResul
 		return "", RenewCapped, nil
 	}
 	t.successor.Store(s)
-	return s.compact, RenewMinted, nil
+	return s.authorization, RenewMinted, nil
 }
 
 // succeed signs the successor of a token, nil when the session is past its cap.
@@ -108,12 +113,12 @@ func (t *Token) succeed(now int64) (*successor, error) {
 	if expires <= now {
 		return nil, nil
 	}
-	compact, _, err := t.reissue(now, expires, t.session)
+	compact, _, err := t.reissue(now, expires, t.SessionID())
 	if err != nil {
 		return nil, err
 	}
 	interval := min(max(t.life()/intervalFraction, minInterval), maxInterval)
-	return &successor{compact: compact, until: now + interval}, nil
+	return &successor{authorization: BearerScheme + compact, until: now + interval}, nil
 }
 
 // Reissue signs the token's claims again, as renewal does, for those who have
@@ -134,7 +139,7 @@ func (t *Token) reissue(now, expires int64, session string) (compact, id string,
 		return "", "", fmt.Errorf("issuer %q has no key that can sign", t.issuer.Name)
 	}
 	id = newID()
-	compact, err = signer.signCompact(t.typ, t.payload(now, expires, session, id))
+	compact, err = signer.signCompact(t.text(textType), t.payload(now, expires, session, id))
 	if err != nil {
 		return "", "", err
 	}
@@ -177,7 +182,7 @@ func (t *Token) payload(now, expires int64, session, id string) []byte {
 
 // beginsSession reports whether the token belongs to no session yet: its
 // successors' session is named after it.
-func (t *verified) beginsSession() bool { return t.session == t.id }
+func (t *verified) beginsSession() bool { return t.SessionID() == t.ID() }
 
 func appendMember(b []byte, name string, value []byte) []byte {
 	if len(b) > 1 {

@@ -36,7 +36,7 @@ func TestRenewalForEveryAlgorithm(t *testing.T) {
 			f := newFixture(t, alg)
 			f.issuer.Renew.After = 0
 			presented := f.raw(fmt.Sprintf(`{"alg":%q,"kid":"k1","typ":"at+jwt","jku":"http://127.0.0.1:1"}`, alg), f.payload(`,"n":12345678901234567890,"o":{"a":1}`))
-			renewed, result, err := f.gate.Renew(f.want(presented, OK), now)
+			renewed, result, err := f.renew(f.want(presented, OK), now)
 			if err != nil || result != RenewMinted {
 				t.Fatal(result, err)
 			}
@@ -63,7 +63,7 @@ func TestRenewalForEveryAlgorithm(t *testing.T) {
 			// The successor is good, and its own successor stays in the session.
 			later := now.Add(10 * time.Minute)
 			d := f.gate.Decide(f.policy, bearer(renewed), later)
-			again, _, err := f.gate.Renew(d, later)
+			again, _, err := f.renew(d, later)
 			if d.Reason != OK || err != nil {
 				t.Fatal(d.Reason, err)
 			}
@@ -123,7 +123,7 @@ func TestL06AbsoluteCap(t *testing.T) {
 		{"long past", unix - 100000, unix - 600, unix + 600, RenewCapped, 0},
 	} {
 		d := f.want(f.token(map[string]any{"auth_time": c.authTime, "iat": c.iat, "exp": c.exp, "sid": "s", "jti": c.name}), OK)
-		renewed, result, err := f.gate.Renew(d, now)
+		renewed, result, err := f.renew(d, now)
 		if result != c.result || err != nil || (renewed != "") != (c.result == RenewMinted) {
 			t.Errorf("%s: %s %v", c.name, result, err)
 			continue
@@ -144,7 +144,7 @@ func TestL07OneSuccessorPerInterval(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 64 {
 			wg.Go(func() {
-				renewed, result, err := f.gate.Renew(f.gate.Decide(f.policy, bearer(token), at), at)
+				renewed, result, err := f.renew(f.gate.Decide(f.policy, bearer(token), at), at)
 				mu.Lock()
 				defer mu.Unlock()
 				seen[renewed]++
@@ -206,7 +206,7 @@ func TestL07WhoWaitedForTheSignatureTakesIt(t *testing.T) {
 	for range crowd {
 		wg.Go(func() {
 			coming.Add(1)
-			if _, result, _ := f.gate.Renew(d, now); result == RenewReused {
+			if _, result, _ := f.renew(d, now); result == RenewReused {
 				reused.Add(1)
 			}
 		})
@@ -221,20 +221,20 @@ func TestR22RenewalOfADeadToken(t *testing.T) {
 	f := newFixture(t, "HS256")
 	f.issuer.Renew.After = 0
 	d := f.want(f.token(map[string]any{"sid": "s1"}), OK)
-	if _, result, _ := f.gate.Renew(d, now); result != RenewMinted {
+	if _, result, _ := f.renew(d, now); result != RenewMinted {
 		t.Fatal(result)
 	}
 	// Revoked while the upstream was working: not even the successor that is there already.
 	f.list.add(Revocation{Kind: KindSession, Issuer: "main", ID: "s1"})
-	if token, result, err := f.gate.Renew(d, now); token != "" || result != RenewRevoked || err != nil {
+	if token, result, err := f.renew(d, now); token != "" || result != RenewRevoked || err != nil {
 		t.Errorf("revoked: %q %s %v", token, result, err)
 	}
 	f.list.entries = nil
-	if token, result, err := f.gate.Renew(d, now.Add(2*time.Hour)); token != "" || result != RenewFailed || err == nil {
+	if token, result, err := f.renew(d, now.Add(2*time.Hour)); token != "" || result != RenewFailed || err == nil {
 		t.Errorf("expired: %q %s %v", token, result, err)
 	}
 	for _, d := range []Decision{{}, {Reason: OK}, {Reason: TokenRevoked, Principal: d.Principal}} {
-		if token, result, err := f.gate.Renew(d, now); token != "" || result != RenewFailed || err == nil {
+		if token, result, err := f.renew(d, now); token != "" || result != RenewFailed || err == nil {
 			t.Errorf("%s: %q %s %v", d.Reason, token, result, err)
 		}
 	}
@@ -249,7 +249,7 @@ func TestRenewedTokensDieTogether(t *testing.T) {
 		chain := []string{first}
 		at := now
 		for range 3 {
-			renewed, _, err := f.gate.Renew(f.gate.Decide(f.policy, bearer(chain[len(chain)-1]), at), at)
+			renewed, _, err := f.renew(f.gate.Decide(f.policy, bearer(chain[len(chain)-1]), at), at)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,7 +273,7 @@ func TestRenewedTokensDieTogether(t *testing.T) {
 	// Revoking the first token by its id ends the session that grew out of it.
 	first := f.token(map[string]any{"jti": "first"})
 	f.list.entries = nil
-	renewed, _, _ := f.gate.Renew(f.decide(first), now)
+	renewed, _, _ := f.renew(f.decide(first), now)
 	f.list.add(Revocation{Kind: KindToken, Issuer: "main", ID: "first"})
 	f.want(first, TokenRevoked)
 	f.want(renewed, TokenRevoked)
@@ -312,13 +312,13 @@ func TestRenewalThatCannotBeMade(t *testing.T) {
 		},
 		"too large": func(f *fixture) string {
 			token := f.token(map[string]any{"jti": nil, "pad": strings.Repeat("x", 2000)})
-			renewed, result, err := f.gate.Renew(f.want(token, OK), now)
+			renewed, result, err := f.renew(f.want(token, OK), now)
 			if result != RenewMinted {
 				t.Fatal(result, err)
 			}
 			f.build()
 			f.issuer.MaxTokenBytes = len(renewed)
-			if _, result, err := f.gate.Renew(f.want(token, OK), now); result != RenewMinted {
+			if _, result, err := f.renew(f.want(token, OK), now); result != RenewMinted {
 				t.Errorf("as large as may be: %s %v", result, err)
 			}
 			f.build()
@@ -329,7 +329,7 @@ func TestRenewalThatCannotBeMade(t *testing.T) {
 		f := newFixture(t, "ES256")
 		f.issuer.Renew.After = 0
 		d := f.want(change(f), OK)
-		if token, result, err := f.gate.Renew(d, now); token != "" || result != RenewFailed || err == nil {
+		if token, result, err := f.renew(d, now); token != "" || result != RenewFailed || err == nil {
 			t.Errorf("%s: %q %s %v", name, token, result, err)
 		}
 	}
@@ -340,7 +340,7 @@ func TestSessionIsKeptAsWritten(t *testing.T) {
 	f.issuer.Renew.After = 0
 	for sid, want := range map[string]string{`7`: "7", `""`: "t1", `null`: "t1", `"a\u00e9"`: "aé"} {
 		presented := f.raw(f.header(), f.payload(`,"sid":`+sid))
-		renewed, _, err := f.gate.Renew(f.want(presented, OK), now)
+		renewed, _, err := f.renew(f.want(presented, OK), now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -24,32 +26,84 @@ type Token struct {
 
 // verified is what is remembered of a token: what each request needs, and
 // neither its text nor its claims, which take most of the room and come again
-// with the next request. All but the caches at its end is never changed.
+// with the next request. All but its pointers to caches is never changed.
+//
+// The collector looks at each object of each remembered token each time, and
+// reads it up to its last pointer: they are few, and come first.
 type verified struct {
-	issuer  *Issuer
-	key     *Key     // nil: the issuer says so
-	opaque  *vouched // nil: a key says so
-	typ     string   // header `typ`
-	id      string   // `jti`, or the hex SHA-256 of the signing input; of all of an opaque one
-	session string   // `sid`, or the id: the session that this token began
-	subject string
-	client  string // `client_id`, else `azp`
+	issuer *Issuer
+	key    *Key     // nil: the issuer says so
+	opaque *vouched // nil: a key says so
+	texts  string   // in one object; see text
 
-	expires   int64 // Unix seconds, as all of these
-	notBefore int64 // 0: none
-	issuedAt  int64 // 0: none
-	begun     int64 // auth_time, else iat, else 0, which every revocation covers
+	first     *Policy                   // of the route that it was first presented to; nil: see foresee
+	outcomes  atomic.Pointer[outcome]   // of other routes that were asked for last
+	successor atomic.Pointer[successor] // nil: it was not renewed
+	mint      sync.Mutex                // held while a successor is signed
+
+	foreseen  verdict          // of the first policy
+	ends      [numTexts]uint32 // where each of the texts ends
+	expires   int64            // Unix seconds, as all of these
+	notBefore int64            // 0: none
+	issuedAt  int64            // 0: none
+	begun     int64            // auth_time, else iat, else 0, which every revocation covers
 	hasIAT    bool
 	endless   bool // it ends when its issuer says so; expires means nothing
 	size      int  // of its claims, in bytes
 
-	scopes   []string
 	entries  [maxNames]revocable // of the revocation list, looked up for each request
 	nEntries int
+}
 
-	outcomes  atomic.Pointer[outcome]   // of the routes that were asked for last
-	mint      sync.Mutex                // held while a successor is signed
-	successor atomic.Pointer[successor] // nil: it was not renewed
+// The texts of a token.
+const (
+	textID      = iota // `jti`, or the hex SHA-256 of the signing input; of all of an opaque one
+	textSession        // `sid`, or the id: the session that this token began
+	textSubject
+	textClient // `client_id`, else `azp`
+	textType   // header `typ`
+	textScopes // a list
+	textValues // a list: what the first route's upstream is told, see [Forward.render]
+
+	numTexts
+)
+
+// text is one of the token's texts.
+func (t *verified) text(n int) string {
+	begin := uint32(0)
+	if n > 0 {
+		begin = t.ends[n-1]
+	}
+	return t.texts[begin:t.ends[n]]
+}
+
+// separator ends each text of a list that is kept as one. None of them has it: no
+// header can hold it, and a scope that does is left out, as no route can ask for it.
+const separator = "\x00"
+
+// appendTexts adds to a list.
+func appendTexts(list string, all []string) string {
+	var b strings.Builder
+	b.WriteString(list)
+	for _, s := range all {
+		if !strings.Contains(s, separator) {
+			b.WriteString(s)
+			b.WriteString(separator)
+		}
+	}
+	return b.String()
+}
+
+// eachText goes through a list.
+func eachText(list string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for list != "" {
+			var s string
+			if s, list, _ = strings.Cut(list, separator); !yield(s) {
+				return
+			}
+		}
+	}
 }
 
 // vouched is what is remembered besides of a token that only its issuer can read.
@@ -76,15 +130,15 @@ func (t *Token) Claims() Claims {
 
 // Subject is who the token is about (RFC 7519 §4.1.2), by the issuer's subject
 // claim; empty when it names nobody.
-func (t *verified) Subject() string { return t.subject }
+func (t *verified) Subject() string { return t.text(textSubject) }
 
 // ID is the token's jti (RFC 7519 §4.1.7), or the hex SHA-256 of its signing
 // input where it has none; of the whole token where it is opaque.
-func (t *verified) ID() string { return t.id }
+func (t *verified) ID() string { return t.text(textID) }
 
 // SessionID is the token's sid (OpenID Connect Front-Channel Logout §3), or
 // its own ID: the session that its renewals will carry on.
-func (t *verified) SessionID() string { return t.session }
+func (t *verified) SessionID() string { return t.text(textSession) }
 
 // Issuer is who signed it.
 func (t *verified) Issuer() *Issuer { return t.issuer }
@@ -102,12 +156,22 @@ func (t *verified) Expires() time.Time {
 // `iat`, else 1970.
 func (t *verified) AuthTime() time.Time { return time.Unix(t.begun, 0) }
 
-// Scopes are those of `scope` (RFC 8693 §4.2) and `scp`; not to be changed.
-func (t *verified) Scopes() []string { return t.scopes }
+// Scopes are those of `scope` (RFC 8693 §4.2) and `scp`.
+func (t *verified) Scopes() []string { return slices.Collect(eachText(t.text(textScopes))) }
+
+// hasScope reports whether it is one of them.
+func (t *verified) hasScope(scope string) bool {
+	for s := range eachText(t.text(textScopes)) {
+		if s == scope {
+			return true
+		}
+	}
+	return false
+}
 
 // ClientID is who the token was issued to: `client_id` (RFC 8693 §4.3), else
 // `azp`; empty: it does not say.
-func (t *verified) ClientID() string { return t.client }
+func (t *verified) ClientID() string { return t.text(textClient) }
 
 // SignedByClient tells that the token's client has signed it, or could have: only
 // that it is the client's is certain then, and nothing of its ids.
@@ -123,8 +187,8 @@ func (t *verified) Life() time.Duration {
 
 // read takes from the claims what decisions need. It returns TokenClaims when
 // a registered claim has a wrong type, or exp is missing. A token
-// without jti goes by the SHA-256 of named.
-func (t *Token) read(named string) Reason {
+// without jti goes by the SHA-256 of named. Its header has that typ.
+func (t *Token) read(named, typ string) Reason {
 	c := *t.claims
 	t.size = len(c.data)
 	ok := true
@@ -153,18 +217,16 @@ func (t *Token) read(named string) Reason {
 	if t.begun, hasAuthTime = number("auth_time"); !hasAuthTime {
 		t.begun = t.issuedAt
 	}
-	t.subject = str(t.issuer.SubjectClaim)
-	if t.id = str("jti"); t.id == "" {
+	id := str("jti")
+	if id == "" {
 		digest := sha256.Sum256([]byte(named))
-		t.id = hex.EncodeToString(digest[:])
+		id = hex.EncodeToString(digest[:])
 	}
-	if t.session = str("sid"); t.session == "" {
-		t.session = t.id
-	}
-	if t.client = str("client_id"); t.client == "" {
-		t.client = str("azp")
-	}
-	t.scopes = append(words(c.Lookup("scope")), words(c.Lookup("scp"))...)
+	scopes := append(words(c.Lookup("scope")), words(c.Lookup("scp"))...)
+	t.pack([numTexts]string{
+		textID: id, textSession: cmp.Or(str("sid"), id), textSubject: str(t.issuer.SubjectClaim),
+		textClient: cmp.Or(str("client_id"), str("azp")), textType: typ, textScopes: appendTexts("", scopes),
+	})
 	if !hasExp {
 		hasExp = t.withoutEnd()
 	}
@@ -174,28 +236,20 @@ func (t *Token) read(named string) Reason {
 	if t.opaque != nil {
 		t.opaque.until = min(t.opaque.until, t.expires)
 	}
-	t.pack()
 	for i, r := range t.names() {
 		t.entries[i], t.nEntries = revocable{r.Kind, r.Key()}, i+1
 	}
 	return OK
 }
 
-// pack puts the token's texts into one: the collector looks at each object of each
-// remembered token, each time.
-func (t *verified) pack() {
-	texts := []*string{&t.id, &t.session, &t.subject, &t.client}
-	for i := range t.scopes {
-		texts = append(texts, &t.scopes[i])
+// pack puts the token's texts into one.
+func (t *verified) pack(texts [numTexts]string) {
+	n := 0
+	for i, s := range texts {
+		n += len(s)
+		t.ends[i] = uint32(n)
 	}
-	var b strings.Builder
-	for _, s := range texts {
-		b.WriteString(*s)
-	}
-	all := b.String()
-	for _, s := range texts {
-		*s, all = all[:len(*s)], all[len(*s):]
-	}
+	t.texts = strings.Join(texts[:], "")
 }
 
 // withoutEnd gives a token that only its issuer can read, and that has no exp, the
@@ -224,15 +278,15 @@ func (t *verified) names() []Revocation {
 			names = append(names, Revocation{Kind: kind, Issuer: scope, ID: id})
 		}
 	}
-	add(KindToken, issuer, t.id)
-	add(KindSession, issuer, t.session)
+	add(KindToken, issuer, t.ID())
+	add(KindSession, issuer, t.SessionID())
 	// A session that renewal began is named after its first token: revoking
 	// that token by its id ends what grew out of it.
-	if t.issuer.Renew != nil && t.session != t.id {
-		add(KindToken, issuer, t.session)
+	if t.issuer.Renew != nil && !t.beginsSession() {
+		add(KindToken, issuer, t.SessionID())
 	}
-	add(KindSubject, issuer, t.subject)
-	add(KindClient, issuer, t.client)
+	add(KindSubject, issuer, t.Subject())
+	add(KindClient, issuer, t.ClientID())
 	add(KindIssuer, "", issuer)
 	return names
 }

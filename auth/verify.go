@@ -38,7 +38,7 @@ type verification struct {
 	question  question      // nil: nothing is to be asked
 
 	header, payload, signature string
-	alg, kid                   string
+	alg, kid, typ              string
 	hasKid                     bool
 	token                      *Token
 }
@@ -50,7 +50,7 @@ var verificationChecks = []check[*verification]{
 		return fmt.Sprintf("%d bytes, %d parts", len(v.compact), strings.Count(v.compact, ".")+1)
 	}},
 	{"token header", (*verification).readHeader, func(v *verification) string {
-		return fmt.Sprintf("alg %q, kid %q, typ %q", v.alg, v.kid, v.token.typ)
+		return fmt.Sprintf("alg %q, kid %q, typ %q", v.alg, v.kid, v.typ)
 	}},
 	{"signature and issuer", (*verification).verify, func(v *verification) string { return v.expected }},
 	{"token size", (*verification).size, nil},
@@ -61,7 +61,7 @@ var verificationChecks = []check[*verification]{
 }
 
 func describeClaims(v *verification) string {
-	return fmt.Sprintf("sub %q, jti %q, sid %q", v.token.subject, v.token.id, v.token.session)
+	return fmt.Sprintf("sub %q, jti %q, sid %q", v.token.Subject(), v.token.ID(), v.token.SessionID())
 }
 
 func describeTime(v *verification) string {
@@ -110,7 +110,7 @@ func (v *verification) readHeader() Reason {
 	if h.get("crit") != nil || h.get("b64") != nil {
 		return TokenMalformed // RFC 7515 §4.1.11, RFC 7797 §6: we implement no extension
 	}
-	for name, field := range map[string]*string{"alg": &v.alg, "kid": &v.kid, "typ": &v.token.typ} {
+	for name, field := range map[string]*string{"alg": &v.alg, "kid": &v.kid, "typ": &v.typ} {
 		value := h.get(name)
 		if value == nil {
 			continue
@@ -124,7 +124,7 @@ func (v *verification) readHeader() Reason {
 	if len(v.kid) > maxKid {
 		return TokenMalformed
 	}
-	switch strings.ToLower(v.token.typ) { // media types ignore case (RFC 7515 §4.1.9)
+	switch strings.ToLower(v.typ) { // media types ignore case (RFC 7515 §4.1.9)
 	case "", "jwt", "at+jwt", "application/at+jwt":
 		return OK
 	}
@@ -278,7 +278,7 @@ func (v *verification) claims() Reason {
 	if v.token.key != nil {
 		named = v.compact[:len(v.header)+1+len(v.payload)]
 	}
-	return v.token.read(named)
+	return v.token.read(named, v.typ)
 }
 
 func (v *verification) time() Reason { return v.token.inTime(v.unix) }

@@ -51,21 +51,22 @@ func renewable(status int) bool {
 
 // renew puts the token's successor on the answer. The answer is good without.
 func (x *Exchange) renew(h http.Header) {
-	token, result, err := x.state.gate.Renew(x.decision, x.handler.now())
+	authorization, result, err := x.state.gate.Renew(x.decision, x.handler.now())
 	issuer := x.decision.Principal.Token.Issuer().Name
 	x.state.renewal(issuer, result)
 	if result == auth.RenewFailed {
 		x.handler.log.Warn("token not renewed", "request_id", x.id, "issuer", issuer, "error", err)
 	}
-	if token == "" {
+	if authorization == "" {
 		return
 	}
 	carrier := "Authorization"
 	if x.cookie != "" { // its script must not see it
 		carrier = "Cookie"
+		token := strings.TrimPrefix(authorization, auth.BearerScheme)
 		h["Set-Cookie"] = append(h["Set-Cookie"], tokenCookie(x.cookie, token, x.decision.Principal.Token.Life()))
 	} else {
-		h["Authorization"] = []string{"Bearer " + token}
+		h["Authorization"] = []string{authorization}
 		addToken(h, "Access-Control-Expose-Headers", "Authorization")
 	}
 	for name := range h {

@@ -68,8 +68,9 @@ func (x *Exchange) outboundHeader() http.Header {
 	}
 	x.setForwarded(out)
 	out["X-Request-Id"] = x.values.requestID[:]
-	for _, h := range x.decision.Headers {
-		out[h.Name] = h.Value
+	for i := range x.decision.Headers {
+		h := &x.decision.Headers[i]
+		out[h.Name] = h.Value[:]
 	}
 	if x.upgrade {
 		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}

@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ func (f *fixture) renew(token string) string {
 	f.t.Helper()
 	p := &auth.Policy{Mode: auth.BearerOnly, Issuers: []*auth.Issuer{f.issuer}, Renew: true}
 	renewed, result, err := f.cfg.Gate.Renew(f.cfg.Gate.Decide(p, auth.BearerCredentials(token), f.clock), f.clock)
+	renewed = strings.TrimPrefix(renewed, auth.BearerScheme)
 	if err != nil || renewed == "" {
 		f.t.Fatal(result, err)
 	}
