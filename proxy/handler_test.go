@@ -22,6 +22,7 @@ import (
 type canned struct{}
 
 func (canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	exchangeOf(r.Context()).sent = r.Header // as transports has it
 	return &http.Response{
 		StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: 1024,
 		Header: http.Header{

@@ -52,6 +52,7 @@ type Exchange struct {
 	passed      atomic.Int64       // when something did last, in Unix nanoseconds; kept while it is watched
 	cut         func()             // ends it from outside; nil: it is not watched
 	cancel      context.CancelFunc // ends the upstream's side; nil: nothing needs to
+	sent        http.Header        // of the upstream's request, where it can be used again; nil: it cannot
 	upstream    time.Duration      // to the final response header; 0: none came
 	trailer     *http.Response     // whose trailers may come behind the body
 

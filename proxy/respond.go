@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -27,7 +28,24 @@ func modifyResponse(res *http.Response) error {
 		x.renew(res.Header)
 	}
 	x.watchAnswer(res)
+	x.handOver(res)
 	return nil
+}
+
+// handOver gives the answer's header to the client's, which ReverseProxy would do
+// line by line, canonicalizing each name again. It leaves itself what it goes on to
+// look at.
+func (x *Exchange) handOver(res *http.Response) {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return
+	}
+	kind := res.Header["Content-Type"]
+	delete(res.Header, "Content-Type")
+	maps.Copy(x.Header(), res.Header)
+	clear(res.Header)
+	if kind != nil {
+		res.Header["Content-Type"] = kind
+	}
 }
 
 // http2Answer is an answer that is over when it is closed, also when the client

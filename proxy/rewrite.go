@@ -6,6 +6,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // rewrite makes the upstream's request. The URL that it gets is the upstream's
@@ -35,7 +36,7 @@ func (x *Exchange) outboundPath() (path, raw string) {
 // outboundHeader copies what of the request's header may reach the upstream,
 // and adds what we say. The copy shares the values, which neither side changes.
 func (x *Exchange) outboundHeader() http.Header {
-	out := make(http.Header, len(x.in.Header)+len(x.decision.Headers)+4)
+	out := headers.Get().(http.Header)
 	var dropped treatment = dropFromRequest
 	if !x.trusted {
 		dropped |= dropUnlessTrusted
@@ -76,6 +77,22 @@ func (x *Exchange) outboundHeader() http.Header {
 		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
 	return out
+}
+
+// headers are of requests that were sent, and empty: a map of that size takes longer
+// to make than to clear, and is a sixth of all that a request allocates.
+var headers = sync.Pool{New: func() any { return make(http.Header, usualHeaders) }}
+
+// usualHeaders is how many lines the header of a request mostly has at most. A map
+// that had to grow is not kept.
+const usualHeaders = 28
+
+// reuse keeps the header of a request that nobody reads any more.
+func reuse(h http.Header) {
+	if len(h) <= usualHeaders {
+		clear(h)
+		headers.Put(h)
+	}
 }
 
 // wantsWebSocket reports whether the request asks for the one protocol that a

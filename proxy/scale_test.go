@@ -52,7 +52,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r, w := browserRequest(ctx), &sink{http.Header{}}
-	const most = 45
+	const most = 37
 	if n := testing.AllocsPerRun(200, func() { clear(w.h); g.handler.ServeHTTP(w, r) }); n > most {
 		t.Errorf("a request allocates %v times, at most %d wanted", n, most)
 	}

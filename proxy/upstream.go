@@ -58,6 +58,9 @@ func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
 		x.route.way.Store(w)
 	}
 	if transport.Takes(r) {
+		if r.Body == nil {
+			x.sent = r.Header // nobody but this goroutine has it
+		}
 		return w.plain.RoundTrip(r)
 	}
 	if r.Body != nil {
@@ -189,6 +192,9 @@ func (x *Exchange) forward() {
 		out.Body = &x.body
 	}
 	x.handler.proxy.ServeHTTP(x, out)
+	if x.sent != nil {
+		reuse(x.sent)
+	}
 	if x.trailer != nil && len(x.trailer.Trailer) > 0 {
 		x.state.names.scrub(x.Header())
 	}
