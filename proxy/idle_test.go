@@ -10,20 +10,22 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gatehouse/auth"
 )
 
-// watched is a gateway whose streams may be idle for a second, and half as long
-// without a byte on their way to the client. The upstream speaks when its client
-// does, or every 300 ms at /busy.
-func watched(t *testing.T) *gateway {
+// watched is a gateway whose streams may be idle for a second, and whose clients
+// may take nothing for as long. The upstream speaks when its client does, or every
+// 300 ms at /busy; silent has time pass in which it says nothing on a stream.
+func watched(t *testing.T, now func() time.Time, silent func(time.Duration)) *gateway {
 	g := newGateway(t, func(s *setup) {
+		s.now = now
 		s.routes = []*Route{route("all", "/", auth.None)}
 		s.routes[0].WebSocket, s.routes[0].StreamIdle = true, time.Second
-		s.state.WriteIdleTimeout, s.state.BodyIdleTimeout = 200*time.Millisecond, 200*time.Millisecond
+		s.state.WriteIdleTimeout, s.state.BodyIdleTimeout = time.Second, 200*time.Millisecond
 		s.upstream = func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.Header.Get("Upgrade") != "":
@@ -32,25 +34,29 @@ func watched(t *testing.T) *gateway {
 				w.Header().Set("Content-Length", "4")
 				_, _ = io.WriteString(w, "a\n")
 				_ = http.NewResponseController(w).Flush()
-				time.Sleep(400 * time.Millisecond)
+				time.Sleep(1200 * time.Millisecond)
 				_, _ = io.WriteString(w, "b\n")
 			case r.URL.Path == "/late":
 				_ = http.NewResponseController(w).Flush()
-				time.Sleep(800 * time.Millisecond) // longer than a recheck, within the limit
+				silent(800 * time.Millisecond) // longer than a recheck, within the limit
 				_, _ = io.WriteString(w, "a\n")
 			case r.URL.Path == "/hinted":
 				w.WriteHeader(http.StatusEarlyHints)
-				time.Sleep(400 * time.Millisecond)
+				time.Sleep(1200 * time.Millisecond)
 				_, _ = io.WriteString(w, "a\n")
 			case r.URL.Path == "/talk":
 				_ = http.NewResponseController(w).EnableFullDuplex()
 				_ = http.NewResponseController(w).Flush()
 				_, _ = io.Copy(io.Discard, r.Body)
 			default:
-				for n := 0; r.URL.Path == "/busy" && n < 5 || n < 2; n++ {
+				times, pause := 2, 400*time.Millisecond
+				if r.URL.Path == "/busy" {
+					times, pause = 5, 300*time.Millisecond
+				}
+				for range times {
 					_, _ = io.WriteString(w, "data: x\n")
 					_ = http.NewResponseController(w).Flush()
-					time.Sleep(300 * time.Millisecond)
+					silent(pause)
 				}
 				if r.URL.Path == "/quiet" {
 					<-r.Context().Done()
@@ -76,23 +82,53 @@ func clients(t *testing.T) map[string]*http.Client {
 // A stream without news is no client that takes nothing, and its end is a good
 // one, however long it was quiet.
 func TestQuietStreamsGoOn(t *testing.T) {
-	t.Parallel()
-	g := watched(t)
 	for name, client := range clients(t) {
-		for path, lines := range map[string]int{"/busy": 5, "/short": 2, "/known": 2, "/late": 1, "/hinted": 1} {
-			res := must(client.Get(g.server.URL + path))
-			body, err := io.ReadAll(res.Body)
-			res.Body.Close()
-			if n := strings.Count(string(body), "\n"); n != lines || err != nil {
-				t.Errorf("%s %s: %d lines, %v", name, path, n, err)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// The clock of the idle goes in silences alone, which begin when all has passed
+			// that was on its way: a busy machine makes none longer.
+			var g *gateway
+			var clock atomic.Int64
+			clock.Store(time.Now().UnixNano())
+			now := func() time.Time { return time.Unix(0, clock.Load()) }
+			passed := func() bool {
+				g.handler.ongoing.mu.Lock()
+				defer g.handler.ongoing.mu.Unlock()
+				for x := range g.handler.ongoing.by {
+					if x.passed.Load() != clock.Load() {
+						return false
+					}
+				}
+				return len(g.handler.ongoing.by) > 0
 			}
-		}
+			g = watched(t, now, func(d time.Duration) {
+				for deadline := time.Now().Add(5 * time.Second); !passed() && time.Now().Before(deadline); {
+					time.Sleep(time.Millisecond)
+				}
+				clock.Add(int64(d))
+				g.handler.ongoing.recheck(t.Context(), g.state, now())
+				if d > 300*time.Millisecond {
+					time.Sleep(1200 * time.Millisecond) // longer than the bounds that have real clocks
+				}
+			})
+			for path, lines := range map[string]int{"/busy": 5, "/short": 2, "/known": 2, "/late": 1, "/hinted": 1} {
+				res, err := client.Get(g.server.URL + path)
+				if err != nil {
+					t.Fatalf("%s: %v", path, err)
+				}
+				body, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if n := strings.Count(string(body), "\n"); n != lines || err != nil {
+					t.Errorf("%s: %d lines, %v", path, n, err)
+				}
+			}
+		})
 	}
 }
 
 func TestP17IdleStreamsEnd(t *testing.T) {
 	t.Parallel()
-	g := watched(t)
+	g := watched(t, nil, time.Sleep)
 	for name, client := range clients(t) {
 		began := time.Now()
 		res := must(client.Get(g.server.URL + "/quiet"))
@@ -110,7 +146,7 @@ func TestP17IdleStreamsEnd(t *testing.T) {
 // What the client says counts as well, be it to an upstream that is silent.
 func TestClientKeepsStreamAlive(t *testing.T) {
 	t.Parallel()
-	g := watched(t)
+	g := watched(t, nil, time.Sleep)
 	for name, client := range clients(t) {
 		body, send := io.Pipe()
 		res := must(client.Post(g.server.URL+"/talk", "application/x-talk", body))
@@ -130,7 +166,7 @@ func TestClientKeepsStreamAlive(t *testing.T) {
 
 func TestP17IdleWebSocketsEnd(t *testing.T) {
 	t.Parallel()
-	g := watched(t)
+	g := watched(t, nil, time.Sleep)
 	conn := must(net.Dial("tcp", g.server.Listener.Addr().String()))
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
