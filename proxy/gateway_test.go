@@ -54,6 +54,10 @@ func (r *revocations) Confirm(ctx context.Context, e auth.Revocation, _, _ int64
 	defer r.mu.Unlock()
 	switch {
 	case r.err == context.DeadlineExceeded:
+		if p, ok := ctx.Value(patience{}).(*[]time.Duration); ok {
+			until, _ := ctx.Deadline()
+			*p = append(*p, max(0, time.Until(until)))
+		}
 		r.mu.Unlock()
 		<-ctx.Done()
 		r.mu.Lock()
@@ -65,6 +69,10 @@ func (r *revocations) Confirm(ctx context.Context, e auth.Revocation, _, _ int64
 	}
 	return auth.NotCovered, ctx.Err()
 }
+
+// patience is where a context has for how long each question to a store that
+// hangs is going to wait.
+type patience struct{}
 
 func (r *revocations) Stale(time.Time) bool {
 	r.mu.Lock()

@@ -135,11 +135,18 @@ func TestP17StreamsThatMemoryIsUnsureOf(t *testing.T) {
 		t.Errorf("%v", line)
 	}
 	stream(t, g, "/events", token(map[string]any{"sid": "s3", "jti": "j3"}))
+	stream(t, g, "/events", token(map[string]any{"sid": "s4", "jti": "j4"}))
 	g.revoked.doubt(true, context.DeadlineExceeded)
-	began := time.Now()
-	g.handler.ongoing.recheck(t.Context(), g.state, time.Now())
-	if took := time.Since(began); took > recheckInterval {
-		t.Errorf("a store that hangs holds the watch up for %s", took)
+	var waits []time.Duration
+	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), patience{}, &waits), 10*time.Second)
+	defer cancel()
+	g.handler.ongoing.recheck(ctx, g.state, time.Now())
+	var all time.Duration
+	for _, wait := range waits {
+		all += wait
+	}
+	if len(waits) == 0 || all > recheckInterval {
+		t.Errorf("a store that hangs holds the watch up for %s in all: %s", all, waits)
 	}
 	_ = other
 }
