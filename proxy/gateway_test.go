@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,6 +156,7 @@ type gateway struct {
 	revoked  *revocations
 	counts   *counts
 	log      *syncBuffer
+	ahead    atomic.Int64 // how far the handler's clock is ahead of time, see pass
 
 	mu       sync.Mutex
 	received []*http.Request // by the upstream
@@ -224,6 +226,9 @@ func newGateway(t *testing.T, change func(*setup)) *gateway {
 		g.counts.renewals = append(g.counts.renewals, r)
 	}
 	g.state = must(NewState(s.state))
+	if s.now == nil {
+		s.now = func() time.Time { return time.Now().Add(time.Duration(g.ahead.Load())) }
+	}
 	g.handler = must(New(Config{
 		State: func() *State { return g.state }, Now: s.now,
 		Log:    slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -312,6 +317,9 @@ func (g *gateway) get(target string, lines ...string) answer {
 	g.t.Helper()
 	return g.raw("GET " + target + " HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n")
 }
+
+// pass has that much time pass for the handler, at once.
+func (g *gateway) pass(d time.Duration) { g.ahead.Add(int64(d)) }
 
 // forget forgets what the upstream has got.
 func (g *gateway) forget() {

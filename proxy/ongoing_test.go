@@ -100,11 +100,9 @@ func TestP17StreamsEndWithTheirCredential(t *testing.T) {
 	}
 	t.Run("expired", func(t *testing.T) {
 		g := streaming(t)
-		_, body := stream(t, g, "/events", token(map[string]any{"exp": time.Now().Unix() + 1}))
-		began := time.Now()
-		if _, err := io.ReadAll(body); err == nil || time.Since(began) > 2500*time.Millisecond {
-			t.Errorf("%v after %s", err, time.Since(began))
-		}
+		_, body := stream(t, g, "/events", token(nil))
+		g.pass(10 * time.Minute)
+		ended(t, body)
 		if line := g.accessLine(); line["reason"] != "token_expired" {
 			t.Errorf("%v", line)
 		}

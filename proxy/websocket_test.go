@@ -136,8 +136,8 @@ func TestP17WebSocketEndsWithItsCredential(t *testing.T) {
 		},
 		{
 			"token expired", "token_expired",
-			[]string{"Authorization: Bearer " + token(map[string]any{"exp": time.Now().Unix() + 2})},
-			func(*gateway) {},
+			[]string{"Authorization: Bearer " + token(nil)},
+			func(g *gateway) { g.pass(10 * time.Minute) },
 		},
 		{
 			"API key revoked", "api_key_invalid",
