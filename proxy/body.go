@@ -30,6 +30,9 @@ type requestBody struct {
 	eof    atomic.Bool // it was read to its end
 	closed atomic.Bool // nobody reads it any more
 	mu     sync.Mutex  // held during a Read, see settle
+
+	telling sync.Mutex // held while conn is told something
+	over    bool       // it is net/http's again
 }
 
 func (b *requestBody) begin(x *Exchange) {
@@ -65,9 +68,9 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 		}
 	}()
 	if b.idle > 0 {
-		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle)) // fails where there is no connection: in tests
-		if b.talks.Load() {                                // asked behind, or converse could come in between
-			_ = b.conn.SetReadDeadline(time.Time{})
+		b.limit(time.Now().Add(b.idle))
+		if b.talks.Load() { // asked behind, or converse could come in between
+			b.limit(time.Time{})
 		}
 	}
 	b.x.wait.pause()
@@ -86,7 +89,7 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 		if b.idle > 0 {
 			// The connection is watched while the upstream works; the deadline
 			// would look like the client's going away.
-			_ = b.conn.SetReadDeadline(time.Time{})
+			b.limit(time.Time{})
 		}
 	case err != nil && !b.closed.Load():
 		b.fault.CompareAndSwap(nil, bodyFault(b.x.in.Context(), err))
@@ -99,13 +102,27 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 // in a gRPC stream. From here on the route's bound on idle streams counts.
 func (b *requestBody) converse() {
 	if b.conn != nil && !b.talks.Swap(true) {
-		_ = b.conn.SetReadDeadline(time.Time{})
+		b.limit(time.Time{})
+	}
+}
+
+// limit bounds the reading of the client's connection. A transport may still read
+// when the handler is done, and the connection, or what net/http keeps of an
+// HTTP/2 stream, another request's.
+func (b *requestBody) limit(until time.Time) {
+	b.telling.Lock()
+	defer b.telling.Unlock()
+	if !b.over {
+		_ = b.conn.SetReadDeadline(until) // fails where there is no connection: in tests
 	}
 }
 
 // abandon ends the connection of a client of HTTP/1 whose body was not read to
-// its end, whoever has answered.
+// its end, whoever has answered. The handler is about to be done.
 func (b *requestBody) abandon() {
+	b.telling.Lock()
+	b.over = true
+	b.telling.Unlock()
 	if b.conn != nil && !b.eof.Load() && b.x.in.ProtoMajor == 1 {
 		wire.Abandon(b.x.in.Context())
 	}

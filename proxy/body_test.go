@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"strings"
 	"testing"
@@ -269,5 +270,46 @@ func TestDeniedRequestWithoutBodyBound(t *testing.T) {
 	_, _ = io.WriteString(conn, "dyGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 	if all := string(must(io.ReadAll(conn))); strings.Count(all, "HTTP/1.1 401") != 2 {
 		t.Errorf("%q", all)
+	}
+}
+
+// deadlines is a ResponseWriter that counts the read deadlines it is told.
+type deadlines struct {
+	http.ResponseWriter
+	told int
+}
+
+func (d *deadlines) SetReadDeadline(time.Time) error {
+	d.told++
+	return nil
+}
+
+// TestBodyIsReadWhenTheHandlerIsDone: net/http's client for HTTP/2 reads bodies in
+// goroutines of its own, also when the answer is over. The ResponseWriter may be
+// another request's by then.
+func TestBodyIsReadWhenTheHandlerIsDone(t *testing.T) {
+	g := newGateway(t, func(s *setup) { s.state.BodyIdleTimeout = time.Second })
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("ab"))
+	r.ProtoMajor, r.ProtoMinor = 2, 0
+	x, w := newExchange(g.state, r, time.Now()), &deadlines{ResponseWriter: httptest.NewRecorder()}
+	x.handler, x.writer, x.route = g.handler, w, g.state.table.routes[0]
+	x.body.begin(x)
+	read := func() {
+		t.Helper()
+		if n, err := x.body.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	read()
+	if w.told == 0 {
+		t.Error("a read under way has no bound")
+	}
+	x.body.abandon()
+	w.told = 0
+	read()
+	_, err := x.body.Read(make([]byte, 1))
+	x.body.converse()
+	if err != io.EOF || w.told != 0 {
+		t.Errorf("%v, told %d deadlines when the handler was done", err, w.told)
 	}
 }
