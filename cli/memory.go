@@ -32,8 +32,8 @@ func tuneMemory() {
 }
 
 // minHeadroom is how much garbage, in bytes, is let gather before it is collected.
-// A request leaves 6 KiB, mostly net/http's: this is the garbage of 1,300.
-const minHeadroom = 8 << 20
+// A request leaves 8 KiB, mostly net/http's: this is the garbage of 1,300.
+const minHeadroom = 10 << 20
 
 // paceCollections sets the percentage anew after each collection. What a
 // collection costs grows with what of the heap may hold pointers, and not with
