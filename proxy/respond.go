@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 
 	"gatehouse/auth"
 )
@@ -14,7 +15,8 @@ import (
 // [Exchange.WriteHeader].
 func modifyResponse(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
-	x.upstream = x.handler.now().Sub(x.start)
+	now := x.handler.now()
+	x.upstream = now.Sub(x.start)
 	if !x.wait.over() {
 		return errUpstream("the response header came when the route's timeout had ended")
 	}
@@ -23,29 +25,31 @@ func modifyResponse(res *http.Response) error {
 	}
 	x.state.names.scrub(res.Header)
 	x.trailer = res
-	res.Header["X-Request-Id"] = x.values.requestID[:]
-	if x.decision.RenewalDue && renewable(res.StatusCode) {
-		x.renew(res.Header)
-	}
 	x.watchAnswer(res)
-	x.handOver(res)
+	h := x.handOver(res)
+	h["X-Request-Id"] = x.values.requestID[:]
+	if x.decision.RenewalDue && renewable(res.StatusCode) {
+		x.renew(h, now)
+	}
 	return nil
 }
 
-// handOver gives the answer's header to the client's, which ReverseProxy would do
-// line by line, canonicalizing each name again. It leaves itself what it goes on to
-// look at.
-func (x *Exchange) handOver(res *http.Response) {
+// handOver gives the answer's header to the client's and returns that, which
+// ReverseProxy would do line by line, canonicalizing each name again. It leaves
+// ReverseProxy what it goes on to look at: all, where protocols are switched.
+func (x *Exchange) handOver(res *http.Response) http.Header {
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		return
+		return res.Header
 	}
 	kind := res.Header["Content-Type"]
 	delete(res.Header, "Content-Type")
-	maps.Copy(x.Header(), res.Header)
+	h := x.Header()
+	maps.Copy(h, res.Header)
 	clear(res.Header)
 	if kind != nil {
 		res.Header["Content-Type"] = kind
 	}
+	return h
 }
 
 // http2Answer is an answer that is over when it is closed, also when the client
@@ -68,8 +72,8 @@ func renewable(status int) bool {
 }
 
 // renew puts the token's successor on the answer. The answer is good without.
-func (x *Exchange) renew(h http.Header) {
-	authorization, result, err := x.state.gate.Renew(x.decision, x.handler.now())
+func (x *Exchange) renew(h http.Header, now time.Time) {
+	authorization, result, err := x.state.gate.Renew(x.decision, now)
 	issuer := x.decision.Principal.Token.Issuer().Name
 	x.state.renewal(issuer, result)
 	if result == auth.RenewFailed {
