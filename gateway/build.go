@@ -19,7 +19,7 @@ import (
 	"gatehouse/store"
 )
 
-// tokenCacheBytes bounds what is remembered of verified tokens: about twenty
+// tokenCacheBytes bounds what is remembered of verified tokens: about thirty
 // thousand of them, or fewer where they are large or renewed.
 const tokenCacheBytes = 32 << 20
 
