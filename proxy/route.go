@@ -81,6 +81,7 @@ type Table struct {
 	byPattern map[string]*served
 	local     map[string]*served // by path
 	methods   []string           // that requests may have
+	longest   int                // path of a pattern, in bytes
 	probes    sync.Pool          // of *http.Request, to ask the mux with
 }
 
@@ -143,6 +144,7 @@ func (t *Table) add(r *Route) error {
 	}
 	t.routes = append(t.routes, s)
 	t.byPattern[s.pattern] = s
+	t.longest = max(t.longest, len(path))
 	if method != "" && !slices.Contains(t.methods, method) {
 		t.methods = append(t.methods, method)
 	}
@@ -238,6 +240,9 @@ func (t *Table) match(method, host string, p canonical) (s *served, allow string
 	probe := t.probes.Get().(*http.Request)
 	defer t.probes.Put(probe)
 	probe.Method, probe.Host = method, normalHost(host)
+	if len(p.escaped) > longPath {
+		p = t.standIn(p)
+	}
 	probe.URL.Path, probe.URL.RawPath = p.decoded, p.escaped
 	handler, pattern := t.mux.Handler(probe)
 	if s, ok := handler.(*served); ok {
@@ -256,6 +261,36 @@ func (t *Table) match(method, host string, p canonical) (s *served, allow string
 		return nil, answer.Header().Get("Allow"), auth.MethodNotAllowed
 	}
 	return nil, "", auth.RouteNotFound
+}
+
+// longPath is from where a path is worth a stand-in, in bytes.
+const longPath = 1 << 10
+
+// standIn is a path that has the same route: of segments that are longer than any
+// pattern, which only wildcards match, it has no more than the beginning. ServeMux
+// makes five copies of a path, and a stranger's can be of many KiB.
+func (t *Table) standIn(p canonical) canonical {
+	most := 3 * (t.longest + 2) // decoded, and less half an escape, it is still longer than any pattern
+	longer := false
+	for segment := range strings.SplitSeq(p.escaped[1:], "/") {
+		longer = longer || len(segment) > most
+	}
+	if !longer {
+		return p
+	}
+	var b strings.Builder
+	for segment := range strings.SplitSeq(p.escaped[1:], "/") {
+		if len(segment) > most {
+			segment = segment[:most]
+			if i := strings.LastIndexByte(segment, '%'); i >= most-2 {
+				segment = segment[:i]
+			}
+		}
+		b.WriteByte('/')
+		b.WriteString(segment)
+	}
+	decoded, _ := url.PathUnescape(b.String()) // whose escapes are whole
+	return canonical{b.String(), decoded}
 }
 
 // refusal records what ServeMux answers by itself.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -270,4 +271,63 @@ func TestBalancerSpreadsByWeight(t *testing.T) {
 	if b := must(newBalancer([]Upstream{u("a", 0), u("b", 0)})); len(b.sequence) != 2 {
 		t.Errorf("without weights: %v", b.sequence)
 	}
+}
+
+// A long path's stand-in has its route, wherever it is cut.
+func TestJ26LongPathsHaveTheirRoutes(t *testing.T) {
+	patterns := []string{
+		"/", "/orders/{id}", "/orders/{id}/pay", "/x/{rest...}", "/aaaa/", "/aaaa", "/%C3%A4/{a}/b/{b}", "GET /get/{id}",
+		"/%C3%A4%C3%A4%C3%A4%C3%A4", "/äääää", "/ääääääääää",
+	}
+	table := newTestTable(t, patterns...)
+	short := 0
+	for _, unit := range []string{"a", "%C3%A4", "aa%C3%A4", "a%25"} {
+		for n := 1; n < 40; n++ {
+			for _, form := range []string{"/L", "/L/", "/orders/L", "/orders/L/pay", "/orders/L/paid", "/x/L/L", "/L/orders/7", "/aaaa/L", "/aaaaL", "/%C3%A4/L/b/L", "/get/L"} {
+				escaped := strings.ReplaceAll(form, "L", strings.Repeat(unit, n))
+				decoded := must(url.PathUnescape(escaped))
+				p := canonical{escaped, decoded}
+				in := table.standIn(p)
+				if got := must(url.PathUnescape(in.escaped)); got != in.decoded {
+					t.Fatalf("%s: %q is not %q", escaped, got, in.decoded)
+				}
+				if len(in.escaped) < len(escaped) {
+					short++
+				}
+				for _, method := range []string{"GET", "POST"} {
+					want, _, reason := table.match(method, "h", p)
+					got, _, gotReason := table.match(method, "h", in)
+					if got != want || gotReason != reason {
+						t.Fatalf("%s %s: %v %v, its stand-in %s: %v %v", method, escaped, want, reason, in.escaped, got, gotReason)
+					}
+				}
+			}
+		}
+	}
+	if short == 0 {
+		t.Error("no path has a shorter stand-in")
+	}
+	var before, after runtime.MemStats
+	p := canonicalOf(t, "/orders/"+strings.Repeat("%c3%a4", 1300))
+	runtime.ReadMemStats(&before)
+	for range 50 {
+		table.match("GET", "h", p)
+	}
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / 50; n > 4<<10 {
+		t.Errorf("%d bytes for the route of a path of 8 KiB", n)
+	}
+	many := canonicalOf(t, strings.Repeat("/p", 4000))
+	if n := testing.AllocsPerRun(20, func() { table.standIn(many) }); n > 0 {
+		t.Error("many short segments have a stand-in")
+	}
+}
+
+func canonicalOf(t *testing.T, path string) canonical {
+	t.Helper()
+	p, fault := canonicalPath(must(url.Parse(path)))
+	if fault != "" {
+		t.Fatal(fault)
+	}
+	return p
 }
