@@ -40,7 +40,7 @@ func TestJ34T04K03Campaign(t *testing.T) {
 						byKind[k].Add(1)
 					}
 				}
-				for i, status := range w.statuses(t, requests) {
+				for i, status := range w.statuses(t, requests, 16) {
 					switch {
 					case of[i] < 0 && status != 200:
 						t.Errorf("a good request is answered %d: %q", status, requests[i])

@@ -157,13 +157,10 @@ func (w *world) good(n int) []string {
 	return []string{keyLine, bearer(strings.Join(w.tokens[n%len(w.tokens)][:], "."))}
 }
 
-// depth is how many requests are sent before the first of their answers is
-// read.
-const depth = 16
-
-// statuses sends the requests and returns the statuses of the answers. After an
-// answer that ends the connection it goes on with the next request on another.
-func (w *world) statuses(t testing.TB, requests []string) (all []int) {
+// statuses sends the requests, depth of them before the first of their answers is
+// read, and returns the statuses of the answers. After an answer that ends the
+// connection it goes on with the next request on another.
+func (w *world) statuses(t testing.TB, requests []string, depth int) (all []int) {
 	for len(all) < len(requests) {
 		c := w.Dial(t)
 		r := bufio.NewReaderSize(c.Conn, 16<<10)
