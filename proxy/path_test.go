@@ -124,6 +124,11 @@ func FuzzCanonicalPath(f *testing.F) {
 	for _, p := range []string{"/", "/a%21b", "/caf%c3%a9", "/a|b", "/100%25", "/%25%32%65", "/a;b=c", "/%2525", "/a%2", "http://x/y"} {
 		f.Add(p)
 	}
+	var routes []*Route
+	for _, p := range []string{"/", "/a/", "/b/{x}/b", "/é", "/ab", "/c/{x}/{$}"} {
+		routes = append(routes, &Route{Name: p, Pattern: p, Policy: &auth.Policy{}, Upstreams: testUpstream})
+	}
+	table := must(NewTable(routes))
 	f.Fuzz(func(t *testing.T, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil {
@@ -135,6 +140,11 @@ func FuzzCanonicalPath(f *testing.F) {
 		}
 		if u.Path != "" && p.decoded != u.Path {
 			t.Errorf("%q: decodes to %q, net/url says %q", target, p.decoded, u.Path)
+		}
+		in := table.standIn(p)
+		want, _, _ := table.match("GET", "h", p)
+		if got, _, _ := table.match("GET", "h", in); got != want {
+			t.Errorf("%q: the route is %s, and that of its stand-in %q is %s", target, want.Name, in.escaped, got.Name)
 		}
 		if d, err := url.PathUnescape(p.escaped); err != nil || d != p.decoded {
 			t.Errorf("%q: %+v is not one path: %q %v", target, p, d, err)
