@@ -59,7 +59,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 // them the record, the cache's own, and the headers for further routes, in which
 // nearly all of the claims may be.
 func weigh(_ fingerprint, t *verified) uint32 {
-	n := 512 + t.size + len(t.texts)
+	n := 512 + int(t.size) + len(t.texts)
 	if t.opaque != nil {
 		n += len(t.opaque.claims.data) + 16*cap(t.opaque.claims.members)
 	}

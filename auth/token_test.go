@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestJ11DuplicateClaims(t *testing.T) {
@@ -256,5 +257,12 @@ func TestTokenAccessors(t *testing.T) {
 	tok := f.want(f.token(map[string]any{"sub": "web", "client_id": "web"}), OK).Principal.Token
 	if !tok.SignedByClient() {
 		t.Error("signed by its client, and it does not say so")
+	}
+}
+
+// What is remembered of each token must not grow by chance.
+func TestSizeOfWhatIsRemembered(t *testing.T) {
+	if n := unsafe.Sizeof(verified{}); n > 256 {
+		t.Errorf("%d bytes, which take the next larger room", n)
 	}
 }
