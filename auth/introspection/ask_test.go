@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -141,10 +140,7 @@ func TestIssuerRestarts(t *testing.T) {
 	if _, err := r.Ask(t.Context(), "a"); err == nil {
 		t.Fatal("nobody answers, and there is an answer")
 	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Skip("somebody took the port")
-	}
+	l := listen(t, address)
 	again := &http.Server{Handler: r.server.Config.Handler}
 	go func() { _ = again.Serve(l) }()
 	defer again.Close()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/test/loopback"
 )
 
 // rig is a client of a server that answers as handle says.
@@ -35,7 +37,7 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 700_000_000)}
 	r.answer(http.StatusOK, "application/json", `{"active":true,"sub":"u1"}`)
-	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	r.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_ = q.ParseForm()
 		r.mu.Lock()
 		r.asked = append(r.asked, q)
@@ -43,6 +45,9 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		r.mu.Unlock()
 		handle(w, q)
 	}))
+	_ = r.server.Listener.Close()
+	r.server.Listener = listen(t, loopback.Address()) // to which it can come back
+	r.server.Start()
 	t.Cleanup(r.server.Close)
 	cfg := Config{
 		Issuer: "afar", URL: r.server.URL + "/introspect?tenant=1", ClientID: "us:1", ClientSecret: "s%c ret", Timeout: 5 * time.Second,
@@ -392,4 +397,13 @@ func TestQ01IntrospectionURL(t *testing.T) {
 			t.Errorf("without %s", name)
 		}
 	}
+}
+
+func listen(t *testing.T, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
