@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A signature on P-384 or P-521, or by a long RSA key, takes up to thirty times as
+// A signature on P-384 or P-521, or by a long RSA key, takes up to a dozen times as
 // long to check as all else that a request needs, and whoever makes one up pays
 // nothing. One client may have so many of them checked for nothing.
 const (

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,6 +104,16 @@ func (w *world) cost(t testing.TB, n int, work func()) counters {
 	return counters{(after.cpu - before.cpu) / float64(n), (after.bytes - before.bytes - (before.bytes - first.bytes)) / float64(n)}
 }
 
+// scattered are requests of which each comes from another client, to whom no limit
+// of one client applies: what a single one costs.
+func scattered(request string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = strings.Replace(request, "X-Forwarded-For: 192.0.2.", fmt.Sprintf("X-Forwarded-For: 10.%d.%d.", rand.IntN(256), rand.IntN(256)), 1)
+	}
+	return all
+}
+
 func repeated(request string, n int) []string {
 	all := make([]string, n)
 	for i := range all {
@@ -147,12 +158,23 @@ func BenchmarkAmplification(b *testing.B) {
 	const n = 200 * batch
 	normal := w.cost(b, n, func() { w.statuses(b, repeated(w.normal(), n), 1) })
 	b.Logf("a good request: %.1f us of processor time, %.0f bytes", normal.cpu*1e6, normal.bytes)
+	type load struct {
+		name     string
+		requests func(n int) []string
+	}
+	var loads []load
 	for name, request := range w.costly() {
-		b.Run(name, func(b *testing.B) {
+		loads = append(loads, load{name, func(n int) []string { return repeated(request, n) }})
+		if strings.HasPrefix(name, "forged ES") {
+			loads = append(loads, load{name + ", many clients", func(n int) []string { return scattered(request, n) }})
+		}
+	}
+	for _, l := range loads {
+		b.Run(l.name, func(b *testing.B) {
 			var total int
 			got := w.cost(b, 1, func() {
 				for b.Loop() {
-					w.statuses(b, repeated(request, batch), 1)
+					w.statuses(b, l.requests(batch), 1)
 					total += batch
 				}
 			})
