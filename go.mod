@@ -3,6 +3,7 @@ module gatehouse
 go 1.26.6
 
 require (
+	filippo.io/nistec v0.0.4
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3

@@ -102,6 +102,7 @@ func TestEmptySubject(t *testing.T) {
 	f := newFixture(t, "HS256")
 	f.want(f.token(map[string]any{"sub": ""}), TokenClaims)
 	f.issuer.Required = nil
+	f.build()
 	if d := f.want(f.token(map[string]any{"sub": ""}), OK); len(d.Headers) != 0 {
 		t.Errorf("forwarded %v", d.Headers)
 	}

@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // Credentials are what a request presents: bytes, nothing verified.
 type Credentials struct {
@@ -13,7 +10,6 @@ type Credentials struct {
 	bearerState bearerState
 	cookie      string       // name of the cookie that the bearer token came in; empty: the header
 	certificate *Certificate // nil: none, or none that counts
-	client      netip.Addr   // who presents them; invalid: nobody knows
 }
 
 type bearerState uint8
@@ -62,14 +58,6 @@ func (c Credentials) WithCookie(h map[string][]string, name string) Credentials 
 			}
 		}
 	}
-	return c
-}
-
-// WithClient returns the credentials as presented from that address: nobody can
-// have signatures checked for nothing as often as it likes. Those that no address
-// is known of count as one client's.
-func (c Credentials) WithClient(a netip.Addr) Credentials {
-	c.client = a
 	return c
 }
 

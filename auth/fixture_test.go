@@ -62,6 +62,10 @@ func keyFor(t testing.TB, kid, alg string) *Key {
 	return k
 }
 
+func (k *Key) verifySignature(input string, signature []byte) bool {
+	return (&signed{input: input, signature: signature}).by(k)
+}
+
 // list is a revocation list for tests.
 type list struct {
 	entries map[RevocationKey]Revocation

@@ -27,7 +27,6 @@ type Gate struct {
 	revocations RevocationList
 	tokens      *otter.Cache[fingerprint, *verified] // nil: none is remembered
 	fingerprint func(compact string) fingerprint
-	strain      *strain
 }
 
 // NewGate returns the Gate for a configuration. It fails when a part is
@@ -36,7 +35,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 	if cfg.APIKeys == nil || cfg.Revocations == nil {
 		return nil, errors.New("auth: a gate needs API keys and a revocation list")
 	}
-	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations, strain: newStrain()}
+	g := &Gate{apiKeys: cfg.APIKeys, issuers: cfg.Issuers, revocations: cfg.Revocations}
 	if cfg.CacheBytes > 0 {
 		cache, err := otter.New(&otter.Options[fingerprint, *verified]{
 			MaximumWeight: uint64(cfg.CacheBytes),
@@ -139,7 +138,10 @@ func (g *Gate) token(a *attempt) (*Token, Reason) {
 		name = g.fingerprint(compact)
 		if t, ok := g.tokens.GetIfPresent(name); ok && t.stands(a.unix) && slices.Contains(issuers, t.issuer) {
 			a.presented = Token{verified: t, compact: compact}
-			return &a.presented, t.inTime(a.unix)
+			if reason := t.inTime(a.unix); reason != OK {
+				return nil, reason
+			}
+			return &a.presented, t.refused
 		}
 	}
 	v := &verification{issuers: issuers, unix: a.unix, compact: compact, token: &Token{verified: new(verified), compact: compact}}
@@ -147,16 +149,13 @@ func (g *Gate) token(a *attempt) (*Token, Reason) {
 	if i := introspecting(issuers); i != nil && isOpaque(compact) {
 		checks, v.token.issuer, v.answer, v.explained = introspectionChecks, i, a.known.answer(), a.trace != nil
 	}
-	if a.trace == nil {
-		v.strain, v.client, v.now = g.strain, a.creds.client, a.now
-	}
 	reason := run(checks, v, a.trace)
-	if reason != OK && !v.wasGood(reason) {
-		v.strain.add(v.client, v.costly, v.now)
+	if !v.read {
 		a.question = v.question
 		return nil, reason
 	}
 	if t := v.token.verified; remember && t.stands(a.unix) {
+		v.token.refused = v.refused()
 		v.token.foresee(a.policy)
 		// All requests with one token share what is remembered of it, so that it
 		// is renewed once.

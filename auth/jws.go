@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -29,9 +30,11 @@ type Key struct {
 	Scopes []string
 
 	method jwt.SigningMethod
-	costly bool // see strain
-	verify any  // as golang-jwt's method wants it
-	sign   any  // nil: cannot sign
+	screen screen      // nil: none is needed
+	hash   crypto.Hash // what the screen wants
+	slow   bool        // one check of a signature costs as much as two of most others
+	verify any         // as golang-jwt's method wants it
+	sign   any         // nil: cannot sign
 }
 
 // CanSign reports whether the key can make signatures.
@@ -90,7 +93,7 @@ func NewSecretKey(kid, alg string, secret []byte) (*Key, error) {
 		return nil, fmt.Errorf("the secret for %s has %d bytes: it needs at least %d random ones", alg, len(secret), a.minSecret)
 	case bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN")):
 		return nil, fmt.Errorf("the secret is a key in PEM, which others may know: %s wants random bytes of its own", alg)
-	case allSame(secret):
+	case allSame(secret, secret[0]):
 		return nil, errors.New("the secret is one byte repeated: make a random one")
 	case sampleSecrets[hex.EncodeToString(sum(secret))]:
 		return nil, errors.New("the secret is a published sample that everybody knows: make a random one")
@@ -108,7 +111,9 @@ func NewVerificationKey(kid, alg string, public crypto.PublicKey) (*Key, error) 
 	if err := fits(alg, a, public); err != nil {
 		return nil, err
 	}
-	return &Key{ID: kid, Algorithm: alg, method: a.method, costly: costly(public), verify: public}, nil
+	k := &Key{ID: kid, Algorithm: alg, method: a.method, slow: slow(public), verify: public}
+	k.screen, k.hash = newScreen(alg, public)
+	return k, nil
 }
 
 // NewSigningKey returns a key that signs and verifies, on the conditions of
@@ -135,13 +140,11 @@ func find(alg string, rightKind bool) (algorithm, error) {
 	return a, nil
 }
 
-// costly reports whether a signature of the key takes long to check: ten times as
-// long as one on P-256, for which Go has fast code, or more; a token that names no
-// key can have several checked.
-func costly(public crypto.PublicKey) bool {
+// slow reports whether a signature of the key takes long to check even by its screen.
+func slow(public crypto.PublicKey) bool {
 	switch k := public.(type) {
 	case *ecdsa.PublicKey:
-		return k.Curve != elliptic.P256()
+		return k.Curve == elliptic.P521()
 	case *rsa.PublicKey:
 		return k.N.BitLen() > 4096
 	}
@@ -192,13 +195,8 @@ func fits(alg string, a algorithm, public crypto.PublicKey) error {
 	return nil
 }
 
-func allSame(b []byte) bool {
-	for _, c := range b {
-		if c != b[0] {
-			return false
-		}
-	}
-	return true
+func allSame(bytes []byte, b byte) bool {
+	return !slices.ContainsFunc(bytes, func(other byte) bool { return other != b })
 }
 
 func sum(b []byte) []byte {
@@ -220,9 +218,24 @@ var sampleSecrets = map[string]bool{
 // spelling only (RFC 4648 §3.5).
 var encoding = base64.RawURLEncoding.Strict()
 
-// verifySignature reports whether signature is the key's for signingInput.
-func (k *Key) verifySignature(signingInput string, signature []byte) bool {
-	return k.method.Verify(signingInput, signature, k.verify) == nil
+// signed is what one key of several may have signed, all of the same algorithm.
+type signed struct {
+	input     string
+	signature []byte
+	hash      []byte // of the input; nil: no screen has asked for it yet
+}
+
+// by reports whether the signature is the key's.
+func (s *signed) by(k *Key) bool {
+	if k.screen != nil {
+		if s.hash == nil {
+			s.hash = digest(k.hash, []byte(s.input))
+		}
+		if !k.screen(s.hash, s.signature) {
+			return false
+		}
+	}
+	return k.method.Verify(s.input, s.signature, k.verify) == nil
 }
 
 // signCompact makes a compact JWS of a payload, with a header of our own

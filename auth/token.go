@@ -53,7 +53,8 @@ type verified struct {
 	entries  [maxNames]revocable // of the revocation list, looked up for each request
 	nEntries uint8
 	hasIAT   bool
-	endless  bool // it ends when its issuer says so; expires means nothing
+	endless  bool   // it ends when its issuer says so; expires means nothing
+	refused  Reason // why it is never good; OK: that is a question of time
 }
 
 // The texts of a token.

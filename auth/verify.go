@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -15,22 +14,19 @@ import (
 const (
 	maxTokenHeader = 1 << 10 // bytes of the JOSE header segment
 	maxKid         = 128     // bytes
-	maxTries       = 4       // signatures checked for one token whose key is not named
+	maxTries       = 4       // signatures checked for one token whose key is not named; slow ones count twice
 )
 
 // verification is the way of one token from bytes to a Token.
 type verification struct {
-	issuers   []*Issuer
-	unix      int64
-	compact   string
-	tried     int
-	untried   bool    // there are more keys that fit
-	strain    *strain // what the client has had checked for nothing; nil: nobody counts
-	client    netip.Addr
-	now       time.Time
-	costly    int    // signatures checked that count there
-	unchecked bool   // one was not: the client had too many
-	expected  string // for the trace: what the search for who vouches for it found
+	issuers  []*Issuer
+	unix     int64
+	compact  string
+	tried    int
+	spent    int    // of maxTries
+	untried  bool   // there are more keys that fit
+	read     bool   // its claims could be: all that is left to say is when it is good, and for whom
+	expected string // for the trace: what the search for who vouches for it found
 
 	// Of a token that only its issuer can read; see introspectionChecks.
 	answer    *Introspected // what the issuer says; nil: not asked
@@ -138,34 +134,31 @@ func (v *verification) verify() Reason {
 	if err != nil {
 		return TokenMalformed
 	}
-	signingInput := v.compact[:len(v.header)+1+len(v.payload)]
-	signed := false
+	presented := signed{input: v.compact[:len(v.header)+1+len(v.payload)], signature: signature}
+	ours := false // a key of ours has signed it
 	ready := true
 	for _, issuer := range v.issuers {
 		ready = ready && issuer.Keys.Ready()
 		for _, key := range v.candidates(issuer) {
 			// Of a key that is named there is one for each issuer, and the issuers
 			// are those that the route has.
-			if named := v.hasKid && key.ID != ""; v.tried >= maxTries && !named {
+			if named := v.hasKid && key.ID != ""; v.spent >= maxTries && !named {
 				v.untried = true
 				break
 			}
-			if key.costly {
-				if v.strain.tooMuch(v.client, v.now) {
-					v.unchecked = true
-					continue
-				}
-				v.costly++
-			}
 			v.tried++
-			if !key.verifySignature(signingInput, signature) {
+			v.spent++
+			if key.slow {
+				v.spent++
+			}
+			if !presented.by(key) {
 				continue
 			}
-			if !signed {
+			if !ours {
 				if r := v.parsePayload(); r != OK {
 					return r
 				}
-				signed = true
+				ours = true
 			}
 			if v.from(issuer) && v.forClient(key) {
 				v.token.issuer, v.token.key = issuer, key
@@ -174,13 +167,10 @@ func (v *verification) verify() Reason {
 			}
 		}
 	}
-	v.expected = v.whyUntrusted(signed)
-	if v.unchecked {
-		return RateLimited
-	}
+	v.expected = v.whyUntrusted(ours)
 	// A key that was tried says nothing about one that cannot be had: kids of
 	// two issuers may be the same.
-	if !ready && !signed {
+	if !ready && !ours {
 		return KeysUnavailable
 	}
 	return TokenUntrusted
@@ -207,12 +197,12 @@ func (v *verification) candidates(issuer *Issuer) []*Key {
 	return fit
 }
 
-func (v *verification) whyUntrusted(signed bool) string {
+func (v *verification) whyUntrusted(ours bool) string {
 	switch {
-	case signed:
+	case ours:
 		return fmt.Sprintf("the signature is good, but iss %s is not that key's issuer", v.token.claims.get("iss"))
 	case v.untried:
-		return fmt.Sprintf("none of the first %d keys that fit made this signature; more are not tried for a token that names none (kid)", maxTries)
+		return fmt.Sprintf("none of the first %d keys that fit made this signature; more are not tried for a token that names none (kid)", v.tried)
 	case v.tried > 0:
 		return fmt.Sprintf("%d key(s) fit, none made this signature", v.tried)
 	}
@@ -278,7 +268,9 @@ func (v *verification) claims() Reason {
 	if v.token.key != nil {
 		named = v.compact[:len(v.header)+1+len(v.payload)]
 	}
-	return v.token.read(named, v.typ)
+	r := v.token.read(named, v.typ)
+	v.read = r == OK
+	return r
 }
 
 func (v *verification) time() Reason { return v.token.inTime(v.unix) }
@@ -299,11 +291,14 @@ func (v *verification) required() Reason {
 	return OK
 }
 
-// wasGood reports whether there is nothing about the token but that it has expired.
-// Such a token is remembered too: clients present it until they have another, and
-// time is checked again each time.
-func (v *verification) wasGood(reason Reason) bool {
-	return reason == TokenExpired && v.audience() == OK && v.required() == OK
+// refused is why the token is never good, OK where that is a question of time. It
+// does not change: such a token is remembered too, as one that has expired is.
+// Clients present it again and again, and time is checked again each time.
+func (v *verification) refused() Reason {
+	if r := v.audience(); r != OK {
+		return r
+	}
+	return v.required()
 }
 
 // held reports whether the issuer still has the key that verified the token.

@@ -35,7 +35,7 @@ func (x *Exchange) credentials() (auth.Credentials, *problem) {
 	if x.certificate, reason = x.clientCertificate(x.state, x.start); reason != auth.OK {
 		return c, &problem{reason: reason, detail: "the certificate of this connection is not, or no longer, one that is asked for", hangup: true}
 	}
-	c = c.WithCertificate(x.certificate).WithClient(x.client)
+	c = c.WithCertificate(x.certificate)
 	if x.cookie = c.Cookie(); x.cookie == "" {
 		return c, nil
 	}

@@ -137,7 +137,7 @@ func (x *Exchange) again(ctx context.Context, s, last *State, now time.Time, ask
 	if reason != auth.OK {
 		return reason
 	}
-	credentials := s.credentialsOf(x.in, route.Policy).WithCertificate(certificate).WithClient(x.client)
+	credentials := s.credentialsOf(x.in, route.Policy).WithCertificate(certificate)
 	if ask {
 		return s.gate.Resolve(ctx, route.Policy, credentials, now).Reason
 	}

@@ -19,8 +19,7 @@ type problem struct {
 }
 
 // retryAfter is in seconds. What it is said of (a list too old, keys or a store
-// that cannot be had) is tried again by us all the time; who had too many signatures
-// checked may have more by then.
+// that cannot be had) is tried again by us all the time.
 const retryAfter = "1"
 
 // answer denies the request, or says that it failed, as problem+json (RFC 9457)
@@ -44,7 +43,7 @@ func (x *Exchange) answer(p *problem) {
 	switch status {
 	case http.StatusMethodNotAllowed:
 		h["Allow"] = []string{p.allow}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{retryAfter}
 	}
 	if p.hangup {

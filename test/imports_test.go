@@ -55,6 +55,7 @@ var confined = []struct {
 	why     string
 }{
 	{"github.com/golang-jwt/jwt", []string{"auth/jws.go"}, "its defaults are unsafe: one file turns them all"},
+	{"filippo.io/nistec", []string{"auth/screen.go"}, "what it computes may refuse, and let nothing in"},
 	{"github.com/maypok86/otter", []string{"auth"}, "one cache, of verified tokens"},
 	{"github.com/go-jose/go-jose", []string{"auth/keyset"}, "it reads sets of keys and verifies nothing"},
 	{"github.com/redis/go-redis", []string{"store"}, "its timeouts and retries are set in one place"},

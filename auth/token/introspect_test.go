@@ -1,11 +1,7 @@
 package token
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -158,40 +154,4 @@ func TestJ18KindsOfTokensAreNotInterchangeable(t *testing.T) {
 	id := f.mint(map[string]any{"sid": g.SessionID, "sub": "u1"})
 	got, err = f.refresh(with("web", ""), id)
 	wantNothing(t, "JWT of the issuer as refresh token", got, err, auth.GrantInvalid)
-}
-
-// TestJ26CostlyTokensOfOneCaller: costly signatures that are made up are counted
-// for the address that they come from, here as on the data plane.
-func TestJ26CostlyTokensOfOneCaller(t *testing.T) {
-	f := newFixture(t)
-	private, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := auth.NewSigningKey("k1", "ES384", private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.issuer.Keys = auth.NewStaticKeys([]*auth.Key{key})
-	token, err := auth.Sign(key, "JWT", map[string]any{"iss": "nobody"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	by := func(address string) Request {
-		r := with("backend", "backend-secret")
-		r.Caller.Address = netip.MustParseAddr(address)
-		return r
-	}
-	err = nil
-	for i := 0; i < 1000 && err == nil; i++ {
-		_, err = f.Introspect(ctx, Introspection{Request: by("192.0.2.7"), Token: token})
-	}
-	want(t, "introspection", err, auth.RateLimited)
-	want(t, "revocation", f.Revoke(ctx, Revocation{Request: by("192.0.2.7"), Token: token}), auth.RateLimited)
-	if i, err := f.Introspect(ctx, Introspection{Request: by("192.0.2.8"), Token: token}); err != nil || i.Active {
-		t.Errorf("introspection from elsewhere: %+v %v", i, err)
-	}
-	if err := f.Revoke(ctx, Revocation{Request: by("192.0.2.8"), Token: token}); err != nil {
-		t.Errorf("revocation from elsewhere: %v", err)
-	}
 }

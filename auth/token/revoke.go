@@ -31,7 +31,7 @@ func (e *Engine) Revoke(ctx context.Context, r Revocation) error {
 	if t, ok := parseRefreshToken(r.Token); ok {
 		return e.revokeRefresh(ctx, r.Request, client, t)
 	}
-	t, err := e.verify(ctx, auth.BearerCredentials(r.Token).WithClient(r.Caller.Address), e.cfg.Now())
+	t, err := e.verify(ctx, auth.BearerCredentials(r.Token), e.cfg.Now())
 	if worthless(err) || err == nil && t.ClientID() != client.ID {
 		return nil
 	}

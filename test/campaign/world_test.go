@@ -8,10 +8,13 @@ import (
 	"bufio"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"os"
 	"strings"
@@ -33,10 +36,10 @@ const (
 	partner       = "https://partner.example.com"
 )
 
-// configuration has a key of each kind, as many of some as are tried for a token
-// that names none, and an issuer whose key has the kid of another's.
+// configuration has keys of each kind, as many as are tried for a token that names
+// none of them, and an issuer whose key has the kid of another's.
 const configuration = `
-server: {listen: "127.0.0.1:0", trusted_proxies: [127.0.0.1/32]}
+server: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0", token: "${ADMIN_TOKEN}"}
 store: {url: "memory:"}
 log: {access: false}
@@ -52,15 +55,29 @@ issuers:
       - {kid: rs2, algorithm: RS256, public_key_file: rs2.pem}
       - {kid: ps, algorithm: PS256, public_key_file: rs.pem}
       - {kid: es, algorithm: ES256, public_key_file: es.pem}
-      - {kid: es384, algorithm: ES384, public_key_file: es384.pem}
-      - {kid: es512, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: es512b, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: es512c, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: es512d, algorithm: ES512, public_key_file: es512.pem}
       - {kid: es-b, algorithm: ES256, public_key_file: es.pem}
       - {kid: es-c, algorithm: ES256, public_key_file: es.pem}
       - {kid: es-d, algorithm: ES256, public_key_file: es.pem}
+      - {kid: es384, algorithm: ES384, public_key_file: es384.pem}
+      - {kid: es384-b, algorithm: ES384, public_key_file: es384.pem}
+      - {kid: es384-c, algorithm: ES384, public_key_file: es384.pem}
+      - {kid: es384-d, algorithm: ES384, public_key_file: es384.pem}
+      - {kid: es512, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es512-b, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es512-c, algorithm: ES512, public_key_file: es512.pem}
+      - {kid: es512-d, algorithm: ES512, public_key_file: es512.pem}
       - {kid: ed, algorithm: EdDSA, public_key_file: ed.pem}
+      - {kid: ed-b, algorithm: EdDSA, public_key_file: ed.pem}
+      - {kid: ed-c, algorithm: EdDSA, public_key_file: ed.pem}
+      - {kid: ed-d, algorithm: EdDSA, public_key_file: ed.pem}
+      - {kid: rs4096, algorithm: RS384, public_key_file: rs4096.pem}
+      - {kid: rs4096-b, algorithm: RS384, public_key_file: rs4096.pem}
+      - {kid: rs4096-c, algorithm: RS384, public_key_file: rs4096.pem}
+      - {kid: rs4096-d, algorithm: RS384, public_key_file: rs4096.pem}
+      - {kid: rs8192, algorithm: RS512, public_key_file: rs8192.pem}
+      - {kid: rs8192-b, algorithm: RS512, public_key_file: rs8192.pem}
+      - {kid: rs8192-c, algorithm: RS512, public_key_file: rs8192.pem}
+      - {kid: rs8192-d, algorithm: RS512, public_key_file: rs8192.pem}
   - name: partner
     issuer: https://partner.example.com
     audiences: [api]
@@ -94,6 +111,7 @@ func start(t testing.TB) *world {
 		Files: map[string]string{
 			"rs.pem": w.publicPEM, "rs2.pem": rig.PublicPEM(other), "es.pem": rig.PublicPEM(pairs["P-256"]),
 			"es384.pem": rig.PublicPEM(pairs["P-384"]), "es512.pem": rig.PublicPEM(pairs["P-521"]), "ed.pem": rig.PublicPEM(pairs["Ed25519"]),
+			"rs4096.pem": nobodysPEM(t, 4096), "rs8192.pem": nobodysPEM(t, 8192),
 		},
 		Env: map[string]string{
 			"UPSTREAM": up.URL, "ADMIN_TOKEN": rig.AdminToken, "KEY": rig.Hash(apiKey), "SECRET": secret, "PARTNER_SECRET": partnerSecret,
@@ -113,6 +131,20 @@ func start(t testing.TB) *world {
 		}
 	}
 	return w
+}
+
+// nobodysPEM is an RSA key of which nobody has the private half: forgeries need none.
+func nobodysPEM(t testing.TB, bits int) string {
+	t.Helper()
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.SetBit(n, bits-1, 1).SetBit(n, 0, 1), E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
 // segments are those of a new token.
