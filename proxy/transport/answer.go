@@ -8,6 +8,8 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+
+	"gatehouse/proxy/field"
 )
 
 // readAnswer reads the header of an answer: itself if it is an ordinary one
@@ -35,7 +37,7 @@ func (x *exchange) readAnswer() (*http.Response, error) {
 func ordinary(head string) *http.Response {
 	status, ok := strings.CutPrefix(head, "HTTP/1.1 ")
 	status, lines, _ := strings.Cut(status, "\r\n")
-	if !ok || len(status) < 5 || status[3] != ' ' || !isFieldValue(status) {
+	if !ok || len(status) < 5 || status[3] != ' ' || !field.IsValue(status) {
 		return nil
 	}
 	code, err := strconv.ParseUint(status[:3], 10, 16)
@@ -48,10 +50,10 @@ func ordinary(head string) *http.Response {
 		var line string
 		line, lines, _ = strings.Cut(lines, "\r\n")
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) || !isFieldValue(value) {
+		if !ok || !isToken(name) || !field.IsValue(value) {
 			return nil
 		}
-		name, value = textproto.CanonicalMIMEHeaderKey(name), strings.Trim(value, " \t")
+		name, value = textproto.CanonicalMIMEHeaderKey(name), textproto.TrimString(value)
 		switch name {
 		case "Content-Length":
 			if length, err = strconv.ParseInt(value, 10, 64); err != nil || h[name] != nil || value[0] == '+' || value[0] == '-' {

@@ -93,7 +93,7 @@ func BenchmarkRequestHead(b *testing.B) {
 		b.ReportAllocs()
 		var room []byte
 		for b.Loop() {
-			room, _ = appendHead(room[:0], r)
+			room, _ = appendRequest(room[:0], r)
 		}
 	})
 	b.Run("codec", func(b *testing.B) {

@@ -44,12 +44,13 @@ func (errTimeout) Timeout() bool   { return true }
 func (errTimeout) Temporary() bool { return true }
 
 // exchange sends a request and reads the answer's header. When it fails the
-// connection is closed; again tells whether another may be tried.
-func (t *Transport) exchange(c *conn, r *http.Request) (res *http.Response, again bool, err error) {
+// connection is closed; again tells whether another may be tried. The head is all
+// of the request, as it goes out; empty: the codec is to write it.
+func (t *Transport) exchange(c *conn, r *http.Request, head []byte) (res *http.Response, again bool, err error) {
 	x := &exchange{transport: t, conn: c, request: r}
 	c.begin(t.cfg.MaxHeaderBytes)
 	c.leash.attach(r.Context())
-	if err = x.send(); err == nil {
+	if err = x.send(head); err == nil {
 		res, err = x.receive()
 	}
 	if err != nil {
@@ -67,7 +68,7 @@ func (t *Transport) exchange(c *conn, r *http.Request) (res *http.Response, agai
 
 // send writes the request, or has it written if it has a body: the answer can
 // come while that is under way.
-func (x *exchange) send() error {
+func (x *exchange) send(head []byte) error {
 	c, r := x.conn, x.request
 	if r.Body != nil && r.Body != http.NoBody {
 		c.setDeadline(0)
@@ -76,12 +77,24 @@ func (x *exchange) send() error {
 		return nil
 	}
 	c.setDeadline(x.transport.cfg.HeaderTimeout)
-	err := ask(c, r)
+	err := ask(c, r, head)
 	if c.writeError != nil && c.wrote {
 		return nil // perhaps the server has said why it would not read on
 	}
 	x.again = c.writeError != nil
 	return err
+}
+
+// ask writes a request without a body to a connection: by one call if nothing
+// about it is unusual, else by the codec.
+func ask(c *conn, r *http.Request, head []byte) error {
+	switch {
+	case len(head) > 0:
+		return c.ask(head)
+	case !c.quiet():
+		return errStale
+	}
+	return encode(c, r)
 }
 
 // receive reads the final header of the answer, and tells the request's trace

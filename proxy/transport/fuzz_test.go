@@ -85,8 +85,6 @@ func FuzzHead(f *testing.F) {
 			return
 		}
 		r := &http.Request{Method: method, URL: u, Host: host, Header: http.Header{name: {value}, "Accept": {"x"}}}
-		if check(r) == nil {
-			asCodec(t, r)
-		}
+		asCodec(t, r)
 	})
 }

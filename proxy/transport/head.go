@@ -3,7 +3,7 @@ package transport
 import (
 	"bufio"
 	"net/http"
-	"strings"
+	"net/textproto"
 	"sync"
 )
 
@@ -11,22 +11,6 @@ var (
 	heads   = sync.Pool{New: func() any { return new([]byte) }}
 	writers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
 )
-
-// ask writes a request without a body to a connection: by one call if nothing
-// about it is unusual, else by the codec.
-func ask(c *conn, r *http.Request) error {
-	room := heads.Get().(*[]byte)
-	defer heads.Put(room)
-	head, ok := appendHead((*room)[:0], r)
-	*room = head
-	switch {
-	case ok:
-		return c.ask(head)
-	case !c.quiet():
-		return errStale
-	}
-	return encode(c, r)
-}
 
 // encode writes a request by the codec.
 func encode(c *conn, r *http.Request) error {
@@ -40,18 +24,22 @@ func encode(c *conn, r *http.Request) error {
 	return w.Flush()
 }
 
-// appendHead appends a request without a body as it goes out, in one pass. It
-// is not ok when the request has anything about it that the codec should see
-// to; then nothing was appended.
-func appendHead(b []byte, r *http.Request) (head []byte, ok bool) {
+// appendRequest appends a request as it goes out, in one pass. Nothing is appended
+// when it has a body, or anything else that the codec should see to. It fails when
+// the request is not fit to be written by either.
+func appendRequest(b []byte, r *http.Request) ([]byte, error) {
+	if err := check(r); err != nil {
+		return b, err
+	}
 	host, target := r.Host, r.URL.RequestURI()
 	if host == "" {
 		host = r.URL.Host
 	}
-	if r.Close || len(r.TransferEncoding) > 0 || r.ContentLength != 0 || r.Method == "" || r.Method == http.MethodConnect ||
-		!isPlainHost(host) || !isVisible(target) {
-		return b, false
+	if r.Body != nil && r.Body != http.NoBody || r.Close || len(r.TransferEncoding) > 0 || r.ContentLength != 0 ||
+		r.Method == "" || r.Method == http.MethodConnect || !isPlainHost(host) || !isVisible(target) {
+		return b, checkHeader(r.Header)
 	}
+	before := len(b)
 	b = append(b, r.Method...)
 	b = append(b, ' ')
 	b = append(b, target...)
@@ -65,20 +53,23 @@ func appendHead(b []byte, r *http.Request) (head []byte, ok bool) {
 	if agents, ok := r.Header["User-Agent"]; !ok {
 		b = append(b, "User-Agent: Go-http-client/1.1\r\n"...)
 	} else if len(agents) > 0 && agents[0] != "" {
-		b = append(append(append(b, "User-Agent: "...), strings.Trim(agents[0], " \t")...), "\r\n"...)
+		b = append(append(append(b, "User-Agent: "...), textproto.TrimString(agents[0])...), "\r\n"...)
 	}
 	for name, values := range r.Header {
+		if err := checkField(name, values); err != nil {
+			return b[:before], err
+		}
 		if isFraming(name) {
 			continue
 		}
 		for _, v := range values {
 			b = append(b, name...)
 			b = append(b, ": "...)
-			b = append(b, strings.Trim(v, " \t")...)
+			b = append(b, textproto.TrimString(v)...)
 			b = append(b, "\r\n"...)
 		}
 	}
-	return append(b, "\r\n"...), true
+	return append(b, "\r\n"...), nil
 }
 
 // isFraming reports whether a header is the message's own, or written before.

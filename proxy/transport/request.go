@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"unicode/utf8"
+
+	"gatehouse/proxy/field"
 )
 
-// check returns what makes a request unfit to be written. The codec would leave
-// out or change what is not well formed; what was checked before must arrive as
-// it was, or not at all.
+// check returns what makes a request unfit to be written, but for its header: see
+// [checkHeader].
 func check(r *http.Request) error {
 	switch {
 	case r.URL == nil || r.URL.Host == "" || r.Header == nil:
@@ -19,16 +20,28 @@ func check(r *http.Request) error {
 	case r.Method != "" && !isToken(r.Method):
 		return errors.New("the request's method is malformed")
 	}
-	for _, h := range [2]http.Header{r.Header, r.Trailer} {
-		for name, values := range h {
-			if !isToken(name) {
-				return fmt.Errorf("the name of the request's header %q is malformed", name)
-			}
-			for _, v := range values {
-				if !isFieldValue(v) {
-					return fmt.Errorf("the value of the request's header %q is malformed", name) // and can be secret
-				}
-			}
+	return checkHeader(r.Trailer)
+}
+
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		if err := checkField(name, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkField returns what makes a field unfit. The codec would leave out or change
+// what is not well formed; what was checked before must arrive as it was, or not at
+// all.
+func checkField(name string, values []string) error {
+	if !isToken(name) {
+		return fmt.Errorf("the name of the request's header %q is malformed", name)
+	}
+	for _, v := range values {
+		if !field.IsValue(v) {
+			return fmt.Errorf("the value of the request's header %q is malformed", name) // and can be secret
 		}
 	}
 	return nil
@@ -49,28 +62,6 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// isFieldValue reports whether a value can stand in a header (RFC 9110 §5.5). It
-// looks at eight bytes at a time, and at each one from where there may be one
-// that cannot.
-func isFieldValue(s string) bool {
-	const each = 0x0101010101010101
-	for ; len(s) >= 8; s = s[8:] {
-		v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		del := v ^ 0x7f*each
-		// A byte's top bit is set where it is below the space, or is DEL.
-		if ((v-' '*each)&^v|(del-each)&^del)&(0x80*each) != 0 {
-			break
-		}
-	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 func isASCII(s string) bool {

@@ -69,7 +69,10 @@ func Takes(r *http.Request) bool {
 // broke before anything of the answer came, the request has no body, and either
 // nothing of it was written or it may be repeated (RFC 9110 §9.2.2).
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	err := check(r)
+	room := heads.Get().(*[]byte)
+	defer heads.Put(room)
+	head, err := appendRequest((*room)[:0], r)
+	*room = head
 	if err == nil {
 		err = context.Cause(r.Context())
 	}
@@ -82,7 +85,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			c.abort()
 			continue
 		}
-		res, again, err := t.exchange(c, r)
+		res, again, err := t.exchange(c, r, head)
 		if err == errStale {
 			continue
 		}
@@ -96,7 +99,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, err
 	}
-	res, _, err := t.exchange(c, r)
+	res, _, err := t.exchange(c, r, head)
 	return res, err
 }
 

@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"strings"
+
+	"gatehouse/proxy/field"
 )
 
 // head checks the head of one HTTP/1 request, line by line as the lines come.
@@ -141,10 +143,8 @@ func (h *head) field(line []byte) *Fault {
 		return badName(line)
 	}
 	name, value := line[:colon], line[colon+1:]
-	for _, b := range value {
-		if class[b]&inValue == 0 {
-			return badHeaderValue(name)
-		}
+	if !field.IsValue(value) {
+		return badHeaderValue(name)
 	}
 	return h.framing(name, value)
 }
