@@ -36,20 +36,33 @@ func modifyResponse(res *http.Response) error {
 
 // handOver gives the answer's header to the client's and returns that, which
 // ReverseProxy would do line by line, canonicalizing each name again. It leaves
-// ReverseProxy what it goes on to look at: all, where protocols are switched.
+// ReverseProxy what it goes on to look at: all, where protocols are switched, and
+// the type of events, which it passes on as they come. Any other type it would
+// take apart for nothing.
 func (x *Exchange) handOver(res *http.Response) http.Header {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return res.Header
 	}
 	kind := res.Header["Content-Type"]
-	delete(res.Header, "Content-Type")
+	events := len(kind) > 0 && isEventStream(kind[0])
+	if events {
+		delete(res.Header, "Content-Type")
+	}
 	h := x.Header()
 	maps.Copy(h, res.Header)
 	clear(res.Header)
-	if kind != nil {
+	if events {
 		res.Header["Content-Type"] = kind
 	}
 	return h
+}
+
+// isEventStream reports whether ReverseProxy may take a type for that of
+// server-sent events.
+func isEventStream(kind string) bool {
+	const events = "text/event-stream"
+	kind = strings.TrimSpace(kind)
+	return len(kind) >= len(events) && strings.EqualFold(kind[:len(events)], events)
 }
 
 // http2Answer is an answer that is over when it is closed, also when the client

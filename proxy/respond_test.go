@@ -308,10 +308,15 @@ func TestHeadProblemHasNoBody(t *testing.T) {
 
 func TestEventsAreStreamed(t *testing.T) {
 	next := make(chan struct{})
-	for _, kind := range []string{"text/event-stream", "application/x-ndjson"} {
+	for kind, length := range map[string]string{
+		"text/event-stream": "", "application/x-ndjson": "", "": "", "Text/Event-Stream ; charset=utf-8": "27", "text/event-stream;a=b": "27",
+	} {
 		g := newGateway(t, func(s *setup) {
 			s.upstream = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", kind)
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
 				for range 3 {
 					_, _ = io.WriteString(w, "data: x\n\n")
 					w.(http.Flusher).Flush()
@@ -319,7 +324,7 @@ func TestEventsAreStreamed(t *testing.T) {
 				}
 			}
 		})
-		res := must(http.Get(g.server.URL))
+		res := must((&http.Client{Timeout: 20 * time.Second}).Get(g.server.URL))
 		r := bufio.NewReader(res.Body)
 		for range 3 { // each must be here before the next is sent
 			if line := must(r.ReadString('\n')); line != "data: x\n" {
@@ -327,6 +332,9 @@ func TestEventsAreStreamed(t *testing.T) {
 			}
 			_ = must(r.ReadString('\n'))
 			next <- struct{}{}
+		}
+		if got := res.Header["Content-Type"]; kind != "" && !slices.Equal(got, []string{kind}) {
+			t.Errorf("%s: %q", kind, got)
 		}
 		res.Body.Close()
 	}
