@@ -52,6 +52,7 @@ type Exchange struct {
 	passed      atomic.Int64       // when something did last, in Unix nanoseconds; kept while it is watched
 	cut         func()             // ends it from outside; nil: it is not watched
 	cancel      context.CancelFunc // ends the upstream's side; nil: nothing needs to
+	rewritten   bool               // ReverseProxy has asked for the upstream's request
 	sent        http.Header        // of the upstream's request, where it can be used again; nil: it cannot
 	upstream    time.Duration      // to the final response header; 0: none came
 	trailer     *http.Response     // whose trailers may come behind the body
@@ -65,10 +66,6 @@ type Exchange struct {
 	// here so that they need no allocation of their own.
 	values struct{ requestID, forwardedFor, forwardedHost, forwardedProto [1]string }
 }
-
-type exchangeKey struct{}
-
-func exchangeOf(ctx context.Context) *Exchange { return ctx.Value(exchangeKey{}).(*Exchange) }
 
 func newExchange(s *State, r *http.Request, now time.Time) *Exchange {
 	x := &Exchange{state: s, in: r, start: now}

@@ -14,6 +14,7 @@ import (
 // is forwarded that is not put there here.
 func rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(pr.Out.Context())
+	x.rewritten = true
 	u := pr.Out.URL
 	u.Path, u.RawPath = x.outboundPath()
 	u.RawQuery, u.ForceQuery = x.in.URL.RawQuery, x.in.URL.ForceQuery // byte for byte

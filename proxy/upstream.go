@@ -175,12 +175,12 @@ func newWay(timeout time.Duration, secure *UpstreamTLS) (*way, error) {
 // to take most of it away again, would cost more than making the upstream's
 // anew (see rewrite).
 func (x *Exchange) forward() {
-	ctx := context.WithValue(x.in.Context(), exchangeKey{}, x)
+	var ctx context.Context = (*exchangeContext)(x)
 	// The transport bounds the wait behind a request. A request with a body
 	// can come to a halt before that.
 	limited := x.in.ContentLength != 0 && x.route.Timeout > 0
 	if x.upgrade || x.in.ContentLength != 0 {
-		ctx, x.cancel = context.WithCancel(ctx)
+		ctx, x.cancel = context.WithCancel(context.WithValue(x.in.Context(), exchangeKey{}, x))
 	}
 	if limited {
 		x.wait.begin(x.route.Timeout, x.cancel)
