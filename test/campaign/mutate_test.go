@@ -114,9 +114,9 @@ func otherSpelling(r *rand.Rand, s *[3]string) {
 	}
 }
 
-var algorithms = []any{"none", "None", "NONE", "", nil, 0, "HS256", "hs256", "HS384", "HS512", "RS256", "RS512", "PS256", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", []string{"RS256"}}
+var algorithms = []any{"none", "None", "NONE", "", nil, 0, "HS256", "hs256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", []string{"RS256"}}
 
-var kids = []any{"hs", "rs", "rs2", "ps", "es", "es384", "es512", "ed", "HS", "hs ", "", nil, 1, "../hs", "/dev/null", "' or 1=1 --", []string{"hs"}}
+var kids = []any{"hs", "rs", "rs2", "ps", "es", "es384", "es512", "ed", "rs4096", "rs8192", "HS", "hs ", "", nil, 1, "../hs", "/dev/null", "' or 1=1 --", []string{"hs"}}
 
 // wrongClaims are claims that no route takes, whoever signed them.
 var wrongClaims = []func(*rand.Rand, map[string]any){
