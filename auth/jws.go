@@ -140,6 +140,14 @@ func find(alg string, rightKind bool) (algorithm, error) {
 	return a, nil
 }
 
+// tries is for how many of [maxTries] one check of a signature counts.
+func (k *Key) tries() int {
+	if k.slow {
+		return 2
+	}
+	return 1
+}
+
 // slow reports whether a signature of the key takes long to check even by its screen.
 func slow(public crypto.PublicKey) bool {
 	switch k := public.(type) {

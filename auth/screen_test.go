@@ -332,6 +332,15 @@ func TestJ26SlowTries(t *testing.T) {
 		if tried != c.want {
 			t.Errorf("%s: %d keys are tried, want %d", c.alg, tried, c.want)
 		}
+		if n := Untried(f.policy.Issuers); len(n) != 1 || n[c.alg] != 2*maxTries-c.want {
+			t.Errorf("%s: of %d keys these are never tried: %v", c.alg, 2*maxTries, n)
+		}
+		for _, k := range keys[:c.want] {
+			k.ID = "named"
+		}
+		if n := Untried(f.policy.Issuers); n[c.alg] != 2*maxTries-2*c.want {
+			t.Errorf("%s: with names these are never tried: %v", c.alg, n)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 const (
 	maxTokenHeader = 1 << 10 // bytes of the JOSE header segment
 	maxKid         = 128     // bytes
-	maxTries       = 4       // signatures checked for one token whose key is not named; slow ones count twice
+	maxTries       = 4       // signatures checked for one token whose key is not named; see Key.tries
 )
 
 // verification is the way of one token from bytes to a Token.
@@ -147,10 +147,7 @@ func (v *verification) verify() Reason {
 				break
 			}
 			v.tried++
-			v.spent++
-			if key.slow {
-				v.spent++
-			}
+			v.spent += key.tries()
 			if !presented.by(key) {
 				continue
 			}
@@ -195,6 +192,24 @@ func (v *verification) candidates(issuer *Issuer) []*Key {
 		}
 	}
 	return fit
+}
+
+// Untried counts by algorithm the keys of these issuers with which no token is ever
+// tried: they have no ID, and as many as are tried for one token stand before them.
+func Untried(issuers []*Issuer) map[string]int {
+	spent, untried := map[string]int{}, map[string]int{}
+	for _, issuer := range issuers {
+		for _, k := range issuer.Keys.All() {
+			switch {
+			case k.ID != "":
+			case spent[k.Algorithm] >= maxTries:
+				untried[k.Algorithm]++
+			default:
+				spent[k.Algorithm] += k.tries()
+			}
+		}
+	}
+	return untried
 }
 
 func (v *verification) whyUntrusted(ours bool) string {

@@ -38,7 +38,7 @@ type Introspection struct {
 
 // Key is one key of an issuer, bound to one algorithm.
 type Key struct {
-	KID            string `yaml:"kid" example:"k1" doc:"The kid of the tokens' headers. Without it the key is for tokens that carry none, or one that no key has."`
+	KID            string `yaml:"kid" example:"k1" doc:"The kid of the tokens' headers. Without it the key is for tokens that carry none, or one that no key has: such a token is tried with four keys at most, with two on P-521 or of RSA above 4096 bits."`
 	Algorithm      string `yaml:"algorithm" required:"is missing: a key is used with exactly one algorithm" example:"ES256" oneof:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"The one algorithm that the key is used with."`
 	PublicKey      string `yaml:"public_key" doc:"Public key or certificate in PEM."`
 	PublicKeyFile  File   `yaml:"public_key_file" example:"k1.pub.pem" doc:"File with it."`

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -153,6 +154,24 @@ func TestShortAdminToken(t *testing.T) {
 		cfg.Admin.Token = config.Secret(token)
 		if warnings, err := Check(cfg, nil); err != nil || len(warnings) != want {
 			t.Errorf("%d bytes: %v, %v", len(token), warnings, err)
+		}
+	}
+}
+
+// Keys that no token reaches are told of.
+func TestKeysThatAreNeverTried(t *testing.T) {
+	for keys, want := range map[int]string{4: "", 5: "issuers[0].keys: keys of HS256 that are never tried: 1, which have no kid"} {
+		content := "issuers:\n  - name: main\n    issuer: https://a.example\n    audiences: [api]\n    keys:\n"
+		for i := range keys {
+			content += fmt.Sprintf("      - {algorithm: HS256, secret: \"%032d of its own\"}\n", i)
+		}
+		cfg, err := config.Parse("gateway.yaml", []byte(content), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings, err := Check(cfg, nil)
+		if err != nil || len(warnings) > 0 != (want != "") || !strings.Contains(strings.Join(warnings, "\n"), want) {
+			t.Errorf("%d keys: %q, %v", keys, warnings, err)
 		}
 	}
 }

@@ -53,6 +53,10 @@ func (b *builder) issuers() []*auth.Issuer {
 			MaxTokenBytes: int(c.MaxTokenBytes), MaxTokenLife: c.MaxTokenLife.Std(),
 			SubjectClaim: c.SubjectClaim, Required: c.RequiredClaims, Cookie: c.Cookie,
 		}
+		for alg, n := range auth.Untried([]*auth.Issuer{issuer}) {
+			b.warnings = append(b.warnings, b.cfg.Problem(path+".keys",
+				"keys of %s that are never tried: %d, which have no kid and stand behind as many as are tried for one token; give each its kid", alg, n).Error())
+		}
 		if c.JWKSURL != "" || c.Discovery {
 			b.remote(path, issuer, c)
 		}

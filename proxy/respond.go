@@ -61,7 +61,6 @@ func (x *Exchange) handOver(res *http.Response) http.Header {
 // server-sent events.
 func isEventStream(kind string) bool {
 	const events = "text/event-stream"
-	kind = strings.TrimSpace(kind)
 	return len(kind) >= len(events) && strings.EqualFold(kind[:len(events)], events)
 }
 
