@@ -38,7 +38,7 @@ const (
 
 // configuration has keys of each kind, as many as are tried for a token that names
 // none of them, and an issuer whose key has the kid of another's.
-const configuration = `
+var configuration = `
 server: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0", token: "${ADMIN_TOKEN}"}
 store: {url: "memory:"}
@@ -54,36 +54,22 @@ issuers:
       - {kid: rs, algorithm: RS256, public_key_file: rs.pem}
       - {kid: rs2, algorithm: RS256, public_key_file: rs2.pem}
       - {kid: ps, algorithm: PS256, public_key_file: rs.pem}
-      - {kid: es, algorithm: ES256, public_key_file: es.pem}
-      - {kid: es-b, algorithm: ES256, public_key_file: es.pem}
-      - {kid: es-c, algorithm: ES256, public_key_file: es.pem}
-      - {kid: es-d, algorithm: ES256, public_key_file: es.pem}
-      - {kid: es384, algorithm: ES384, public_key_file: es384.pem}
-      - {kid: es384-b, algorithm: ES384, public_key_file: es384.pem}
-      - {kid: es384-c, algorithm: ES384, public_key_file: es384.pem}
-      - {kid: es384-d, algorithm: ES384, public_key_file: es384.pem}
-      - {kid: es512, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: es512-b, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: es512-c, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: es512-d, algorithm: ES512, public_key_file: es512.pem}
-      - {kid: ed, algorithm: EdDSA, public_key_file: ed.pem}
-      - {kid: ed-b, algorithm: EdDSA, public_key_file: ed.pem}
-      - {kid: ed-c, algorithm: EdDSA, public_key_file: ed.pem}
-      - {kid: ed-d, algorithm: EdDSA, public_key_file: ed.pem}
-      - {kid: rs4096, algorithm: RS384, public_key_file: rs4096.pem}
-      - {kid: rs4096-b, algorithm: RS384, public_key_file: rs4096.pem}
-      - {kid: rs4096-c, algorithm: RS384, public_key_file: rs4096.pem}
-      - {kid: rs4096-d, algorithm: RS384, public_key_file: rs4096.pem}
-      - {kid: rs8192, algorithm: RS512, public_key_file: rs8192.pem}
-      - {kid: rs8192-b, algorithm: RS512, public_key_file: rs8192.pem}
-      - {kid: rs8192-c, algorithm: RS512, public_key_file: rs8192.pem}
-      - {kid: rs8192-d, algorithm: RS512, public_key_file: rs8192.pem}
-  - name: partner
+` + fours(map[string]string{"es": "ES256", "es384": "ES384", "es512": "ES512", "ed": "EdDSA", "rs4096": "RS384", "rs8192": "RS512"}) + `  - name: partner
     issuer: https://partner.example.com
     audiences: [api]
     keys: [{kid: hs, algorithm: HS256, secret: "${PARTNER_SECRET}"}]
 routes: [{name: orders, match: /, upstream: "${UPSTREAM}", issuers: [main]}]
 `
+
+// fours are four keys of each algorithm, by the first one's kid and file.
+func fours(algorithms map[string]string) (lines string) {
+	for kid, algorithm := range algorithms {
+		for _, end := range []string{"", "-b", "-c", "-d"} {
+			lines += fmt.Sprintf("      - {kid: %s%s, algorithm: %s, public_key_file: %s.pem}\n", kid, end, algorithm, kid)
+		}
+	}
+	return lines
+}
 
 // world is a gateway in front of an upstream that counts.
 type world struct {
