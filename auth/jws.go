@@ -32,7 +32,7 @@ type Key struct {
 	method jwt.SigningMethod
 	screen screen      // nil: none is needed
 	hash   crypto.Hash // what the screen wants
-	slow   bool        // one check of a signature costs as much as two of most others
+	tries  int         // of maxTries; see tries
 	verify any         // as golang-jwt's method wants it
 	sign   any         // nil: cannot sign
 }
@@ -98,7 +98,7 @@ func NewSecretKey(kid, alg string, secret []byte) (*Key, error) {
 	case sampleSecrets[hex.EncodeToString(sum(secret))]:
 		return nil, errors.New("the secret is a published sample that everybody knows: make a random one")
 	}
-	return &Key{ID: kid, Algorithm: alg, method: a.method, verify: secret, sign: secret}, nil
+	return &Key{ID: kid, Algorithm: alg, method: a.method, tries: 1, verify: secret, sign: secret}, nil
 }
 
 // NewVerificationKey returns a key that verifies only. It refuses a key of
@@ -111,7 +111,7 @@ func NewVerificationKey(kid, alg string, public crypto.PublicKey) (*Key, error) 
 	if err := fits(alg, a, public); err != nil {
 		return nil, err
 	}
-	k := &Key{ID: kid, Algorithm: alg, method: a.method, slow: slow(public), verify: public}
+	k := &Key{ID: kid, Algorithm: alg, method: a.method, tries: tries(public), verify: public}
 	k.screen, k.hash = newScreen(alg, public)
 	return k, nil
 }
@@ -140,23 +140,25 @@ func find(alg string, rightKind bool) (algorithm, error) {
 	return a, nil
 }
 
-// tries is for how many of [maxTries] one check of a signature counts.
-func (k *Key) tries() int {
-	if k.slow {
-		return 2
-	}
-	return 1
-}
-
-// slow reports whether a signature of the key takes long to check even by its screen.
-func slow(public crypto.PublicKey) bool {
+// tries is for how many of [maxTries] one check of a signature counts, because it
+// takes long even by the key's screen: on P-521, and for RSA of more than 4096 bits
+// or with an exponent above 65537, which is more multiplications.
+func tries(public crypto.PublicKey) int {
+	n := 1
 	switch k := public.(type) {
 	case *ecdsa.PublicKey:
-		return k.Curve == elliptic.P521()
+		if k.Curve == elliptic.P521() {
+			n = 2
+		}
 	case *rsa.PublicKey:
-		return k.N.BitLen() > 4096
+		if k.N.BitLen() > 4096 {
+			n = 2
+		}
+		if k.E > 65537 {
+			n *= 2
+		}
 	}
-	return false
+	return n
 }
 
 func a2family(alg string) string { return alg[:min(2, len(alg))] }

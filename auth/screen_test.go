@@ -299,9 +299,9 @@ func TestJ26Forgeries(t *testing.T) {
 // TestJ26SlowTries: of keys that take long even so, half as many are tried for a
 // token that names none.
 func TestJ26SlowTries(t *testing.T) {
-	long := func(bits int) *rsa.PublicKey {
+	long := func(bits, e int) *rsa.PublicKey {
 		n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
-		return &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537}
+		return &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: e}
 	}
 	for _, c := range []struct {
 		alg    string
@@ -310,9 +310,11 @@ func TestJ26SlowTries(t *testing.T) {
 	}{
 		{"ES384", asymmetric()["ES384"].Public(), maxTries},
 		{"ES512", asymmetric()["ES512"].Public(), maxTries / 2},
-		{"RS256", long(4096), maxTries},
-		{"RS256", long(4097), maxTries / 2},
-		{"PS512", long(maxRSABits), maxTries / 2},
+		{"RS256", long(4096, 65537), maxTries},
+		{"RS256", long(4097, 65537), maxTries / 2},
+		{"PS512", long(maxRSABits, 65537), maxTries / 2},
+		{"RS256", long(2049, 65539), maxTries / 2},
+		{"RS256", long(maxRSABits, 1<<31-1), maxTries / 4},
 	} {
 		f := newFixture(t, "HS256")
 		var keys []*Key

@@ -14,7 +14,7 @@ import (
 const (
 	maxTokenHeader = 1 << 10 // bytes of the JOSE header segment
 	maxKid         = 128     // bytes
-	maxTries       = 4       // signatures checked for one token whose key is not named; see Key.tries
+	maxTries       = 4       // signatures checked for one token whose key is not named; see tries
 )
 
 // verification is the way of one token from bytes to a Token.
@@ -147,7 +147,7 @@ func (v *verification) verify() Reason {
 				break
 			}
 			v.tried++
-			v.spent += key.tries()
+			v.spent += key.tries
 			if !presented.by(key) {
 				continue
 			}
@@ -205,7 +205,7 @@ func Untried(issuers []*Issuer) map[string]int {
 			case spent[k.Algorithm] >= maxTries:
 				untried[k.Algorithm]++
 			default:
-				spent[k.Algorithm] += k.tries()
+				spent[k.Algorithm] += k.tries
 			}
 		}
 	}
